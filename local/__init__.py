@@ -1,0 +1,1 @@
+"""Local services, generator, demo and report."""

@@ -1,0 +1,13 @@
+"""Names the packages of the distribution; everything else is said in pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+_ROOMS = ("schemas", "transforms", "pipelines", "templates", "local", "console")
+
+setup(
+    packages=find_packages(include=[pattern for room in _ROOMS for pattern in (room, f"{room}.*")]),
+    package_data={
+        "schemas": ["contracts/**/*.avsc", "features/*.yaml"],
+        "local": ["**/*.go", "**/go.mod", "**/go.sum", "**/*.txt"],
+    },
+)

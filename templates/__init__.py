@@ -1,0 +1,1 @@
+"""How is it launched: files generated from the options of the pipelines."""

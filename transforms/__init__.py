@@ -1,0 +1,1 @@
+"""How is it changed: one transform, or one family, a file."""

@@ -1,0 +1,69 @@
+"""What a stateful step can know of the watermark.
+
+A DoFn cannot read its input watermark; it only learns that an event-time timer has fired. The clock
+turns one looping timer a shard into two bounds: the watermark is at least `lower` (the last tick
+that fired) and was below `bound` (a tick that had not fired when a later bundle began).
+"""
+
+import msgspec
+
+from schemas.events import MAX_MICROS, MIN_MICROS
+
+__all__ = ["END_OF_TIME", "WatermarkClock"]
+
+END_OF_TIME = 9223371950454774999
+"""The last microsecond of Beam's global window: no timer may be set at or past it."""
+
+_GROWTH = 4
+
+
+class WatermarkClock(msgspec.Struct, array_like=True):
+    """Plain logic of one looping event-time timer; the DoFn carries it out and saves the struct.
+
+    Ticks are `tick` microseconds apart while the shard is active, and grow by a quarter of the
+    distance since the last element once it is idle: a watermark that jumps to the end of time costs
+    some hundred timers and not millions. So `lower` is at most a tick behind the watermark while
+    elements arrive, and at most a fifth of the idle time behind when they come again.
+
+    `bound` is `MAX_MICROS` while nothing is known, as in the bundle that a shard begins in.
+
+    >>> clock = WatermarkClock(tick=10)
+    >>> clock.seen(1_000, bundle=1), clock.fired(1_000), clock.lower
+    (1000, 1010, 1000)
+    >>> clock.seen(1_003, bundle=2), clock.bound
+    (None, 1010)
+    """
+
+    tick: int
+    lower: int = MIN_MICROS
+    bound: int = MAX_MICROS
+    pending: int = MAX_MICROS
+    since: int = MIN_MICROS
+    armed_in: int = 0
+
+    def seen(self, event_time: int, bundle: int) -> int | None:
+        """Note an element; return the timer to set (replacing the pending one), or None.
+
+        `bundle` is a number that no two bundles share, above 0. The first tick is set at the first
+        event time, and set back by an earlier one.
+        """
+        if self.pending < MAX_MICROS and self.armed_in != bundle:
+            self.bound = self.pending
+        known = self.lower > MIN_MICROS
+        target = self.lower + self.tick if known else event_time
+        self.since = self.lower if known else min(event_time, self.pending)
+        return self._arm(target, bundle) if target < self.pending else None
+
+    def fired(self, tick: int, bundle: int = 0) -> int | None:
+        """Note that the timer set at `tick` fired; return the next one, or None at the end."""
+        self.lower = max(self.lower, tick)
+        step = max(self.tick, (self.lower - self.since) // _GROWTH)
+        self.pending = MAX_MICROS
+        self.bound = max(self.bound, self.lower + step)
+        return self._arm(self.lower + step, bundle)
+
+    def _arm(self, target: int, bundle: int) -> int | None:
+        if target >= END_OF_TIME:
+            return None
+        self.pending, self.armed_in = target, bundle
+        return target
