@@ -1,0 +1,61 @@
+# Every command of the project. Needs Python >= 3.10, make, git and the ordinary package registries.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
+
+.DEFAULT_GOAL := help
+.PHONY: help setup services demo test unit bench docs fmt lint type lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+setup: $(READY) ## make the virtual environment from the hashed pins
+
+$(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Penstock needs Python >= 3.10; name one with: make PYTHON=python3.11 setup")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	$(PY) -m uv pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt
+	$(PY) -m uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+services: setup ## build or find the emulators and Prism, once, in the user's cache folder
+	$(PY) -m local.prepare
+
+demo: services ## publish events with faults, run the hot path, check every row against the truth
+	$(PY) -m console demo
+
+test: services ## all tests: unit, property, golden, emulators, Prism
+	$(PY) -m pytest -n 2 --dist loadgroup
+
+unit: setup ## the tests that need no local service, in less than a minute
+	$(PY) -m pytest -n 2 -m "not emulator and not prism"
+
+bench: services ## the benchmarks against their peers; ONLY=name for one of them
+	$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+docs: setup ## write the generated pages
+	$(PY) -m local.write_docs
+
+fmt: setup ## format the code
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+lint: setup ## check style and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+type: setup ## check types
+	$(PY) -m mypy
+
+lock: setup ## renew the hashed pins
+	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(LOCK) requirements/runtime.in -o requirements/runtime.txt
+	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/emulators-gcs.in -o requirements/emulators-gcs.txt
+
+clean: ## remove what the commands wrote into this folder
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,70 @@
+"""Every line is read once, however the file is cut."""
+
+import gzip
+import io
+
+import apache_beam as beam
+import pytest
+from apache_beam.io import source_test_utils
+from apache_beam.testing.util import assert_that, equal_to
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.read_lines import ReadLines, _BlockSource, blocks
+
+LINES = st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line and b"\r" not in line))
+
+
+def _wanted(lines):
+    return [line for line in lines if line and not line.isspace()]
+
+
+@given(LINES, st.integers(1, 40), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
+def test_disjoint_blocks_read_every_line_once(lines, size, end, ended):
+    data = end.join(lines) + (end if ended else b"")
+    read = []
+    for block in range(len(data) // size + 1):
+        first = next(iter(blocks(io.BytesIO(data), block, size)), None)
+        if first is not None and first[0] == block * size:
+            read += first[1]
+    assert read == _wanted(lines)
+
+
+@given(LINES, st.integers(1, 40))
+def test_one_reader_reads_the_lines_in_order(lines, size):
+    data = b"\n".join(lines)
+    read = [line for _, found in blocks(io.BytesIO(data), 0, size) for line in found]
+    assert read == _wanted(lines)
+
+
+def test_every_split_of_the_source_reads_the_same(tmp_path):
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(b"".join(b'{"n":%d}\n' % n for n in range(60)))
+    whole = _BlockSource(str(path), 64)
+    splits = list(whole.split(desired_bundle_size=100))
+    assert len(splits) > 3
+    reference = [(whole, None, None)]
+    source_test_utils.assert_sources_equal_reference_source(
+        reference[0], [(split.source, split.start_position, split.stop_position) for split in splits]
+    )
+
+
+@pytest.mark.parametrize("name", ["a b.ndjson", "a b.ndjson.gz"])
+def test_plain_and_compressed_files_in_a_folder_with_a_space(tmp_path, name):
+    folder = tmp_path / "in put"
+    folder.mkdir()
+    write = gzip.compress if name.endswith(".gz") else bytes
+    (folder / name).write_bytes(write(b"one\n\n  \ntwo\r\nthree"))
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        packs = pipeline | ReadLines(str(folder / "*"), block_bytes=4)
+        assert_that(packs | beam.FlatMap(lambda p: p.payloads), equal_to([b"one", b"two", b"three"]))
+
+
+def test_a_pattern_without_files_is_said_at_once(tmp_path):
+    with pytest.raises(OSError, match="No files found"):
+        beam.Pipeline("FnApiRunner") | ReadLines(str(tmp_path / "none*"))
+
+
+def test_a_block_of_no_bytes_is_refused():
+    with pytest.raises(ValueError, match="block_bytes=0: give at least 1"):
+        ReadLines("x", block_bytes=0)
