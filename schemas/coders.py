@@ -6,7 +6,9 @@ import msgspec
 from apache_beam import coders
 
 from schemas.cells import RowChange
+from schemas.changes import ChangePack
 from schemas.events import Event, RawEvent
+from schemas.late import LateEvent
 from schemas.packs import EventPack, RawPack
 from schemas.rejected import Rejected
 
@@ -58,4 +60,4 @@ def register(*structs: type[Any]) -> None:
         coders.registry.register_coder(struct, StructCoder)
 
 
-register(RawEvent, Event, RawPack, EventPack, Rejected, RowChange)
+register(RawEvent, Event, RawPack, EventPack, Rejected, RowChange, ChangePack, LateEvent)

@@ -25,7 +25,9 @@ class WatermarkClock(msgspec.Struct, array_like=True):
     some hundred timers and not millions. So `lower` is at most a tick behind the watermark while
     elements arrive, and at most a fifth of the idle time behind when they come again.
 
-    `bound` is `MAX_MICROS` while nothing is known, as in the bundle that a shard begins in.
+    `bound` holds for the bundle it was found in. It is `MAX_MICROS` where nothing is known: in the
+    bundle that a shard begins in, and after a tick that fired in the same bundle, because the
+    watermark may have passed the next ticks as well.
 
     >>> clock = WatermarkClock(tick=10)
     >>> clock.seen(1_000, bundle=1), clock.fired(1_000), clock.lower
@@ -40,6 +42,7 @@ class WatermarkClock(msgspec.Struct, array_like=True):
     pending: int = MAX_MICROS
     since: int = MIN_MICROS
     armed_in: int = 0
+    seen_in: int = 0
 
     def seen(self, event_time: int, bundle: int) -> int | None:
         """Note an element; return the timer to set (replacing the pending one), or None.
@@ -47,8 +50,9 @@ class WatermarkClock(msgspec.Struct, array_like=True):
         `bundle` is a number that no two bundles share, above 0. The first tick is set at the first
         event time, and set back by an earlier one.
         """
-        if self.pending < MAX_MICROS and self.armed_in != bundle:
-            self.bound = self.pending
+        if self.seen_in != bundle:
+            self.seen_in = bundle
+            self.bound = MAX_MICROS if self.armed_in == bundle else self.pending
         known = self.lower > MIN_MICROS
         target = self.lower + self.tick if known else event_time
         self.since = self.lower if known else min(event_time, self.pending)
@@ -57,10 +61,13 @@ class WatermarkClock(msgspec.Struct, array_like=True):
     def fired(self, tick: int, bundle: int = 0) -> int | None:
         """Note that the timer set at `tick` fired; return the next one, or None at the end."""
         self.lower = max(self.lower, tick)
+        self.pending = self.bound = MAX_MICROS
         step = max(self.tick, (self.lower - self.since) // _GROWTH)
-        self.pending = MAX_MICROS
-        self.bound = max(self.bound, self.lower + step)
         return self._arm(self.lower + step, bundle)
+
+    def rest(self) -> None:
+        """Forget the timer, which was not set or has fired: nothing waits for it."""
+        self.pending = self.bound = MAX_MICROS
 
     def _arm(self, target: int, bundle: int) -> int | None:
         if target >= END_OF_TIME:

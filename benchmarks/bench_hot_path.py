@@ -1,0 +1,44 @@
+"""The suite's hot path, file to cells, with the shipped features."""
+
+import base64
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.contender import Outcome, lines_in, main
+from benchmarks.oracles import digest_of_cells
+from pipelines import hot_path
+from schemas.cell_lines import parse_line
+
+__all__ = ["run"]
+
+
+def run(path: str) -> Outcome:
+    """Read events and write the cells of their users and sessions."""
+    folder = Path(tempfile.mkdtemp())
+    os.environ["BENCHMARK_KEY"] = "k1:pseudonyms-of-invented-people"
+    hot_path.run(
+        [
+            f"--input_files={path}",
+            f"--cells_output={folder / 'cells'}",
+            f"--quarantine_output={folder / 'quarantine'}",
+            "--pseudonym_key=env:BENCHMARK_KEY",
+            "--shards=4",
+        ]
+    )
+    return Outcome(lines_in(path), lambda: digest_of_cells(_cells_in(folder)))
+
+
+def _cells_in(folder: Path) -> Iterator[tuple[str, str, str, int, str]]:
+    for file in sorted(folder.rglob("*.ndjson*")):
+        for line in file.read_bytes().splitlines():
+            cell = parse_line(line)
+            value = base64.b64encode(cell.value).decode()
+            yield cell.key.decode(), cell.family, cell.qualifier, cell.timestamp_micros, value
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main(run)

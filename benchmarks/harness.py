@@ -1,0 +1,165 @@
+"""Runs contenders as processes of their own, in turns, and compares what they took and what came.
+
+Every contender is `python -m benchmarks.<module> --input FILE --json` and prints one line of JSON:
+`seconds` (measured inside, without the interpreter's start and the imports), `events` and `result`,
+a digest. A result that differs from the oracle's ends the benchmark: a time is never a verdict, a
+wrong answer always is.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.inputs import Input, prepared
+
+__all__ = ["BenchmarkError", "Contender", "Measured", "Peer", "Row", "run_row"]
+
+_ROOT = Path(__file__).parents[1]
+_LAST_LINES = 5
+
+
+class BenchmarkError(RuntimeError):
+    """A contender that failed, or whose result is wrong; one line."""
+
+
+class Contender(NamedTuple):
+    """A program to measure. `arguments` come after the input."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...] = ()
+
+
+class Peer(NamedTuple):
+    """What the suite is compared with, how many times as fast it is to be, and on which input.
+
+    `input` is None for the row's own; another one is for peers too slow for that: then events per
+    second are compared, and the table says so.
+    """
+
+    contender: Contender
+    target: float
+    input: Input | None = None
+
+
+class Row(NamedTuple):
+    """One benchmark: ours against peers, all checked against the oracle of their input.
+
+    Without an oracle the results have to be equal to each other.
+    """
+
+    name: str
+    title: str
+    input: Input
+    ours: Contender
+    peers: tuple[Peer, ...]
+    oracle: Callable[[Path], str] | None
+
+
+class Measured(NamedTuple):
+    """One run. `seconds` is the contender's own figure, `wall` that of the whole process."""
+
+    seconds: float
+    events: int
+    result: str
+    wall: float
+    peak_mb: float
+
+
+def run_row(
+    row: Row, runs: int, scale: float = 1.0, say: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Measure a row, the contenders in turns (A B A B ...); return its document for `results/`.
+
+    Args:
+        row: what to measure.
+        runs: the number of turns; medians are reported.
+        scale: shrinks all inputs, for a quick look.
+        say: told what happens.
+
+    Raises:
+        BenchmarkError: a contender failed or gave a wrong result.
+    """
+    entries = [(row.ours, row.input, None)]
+    entries += [(peer.contender, peer.input or row.input, peer.target) for peer in row.peers]
+    inputs = {given: prepared(_scaled(given, scale)) for _, given, _ in entries}
+    wanted = {given: row.oracle(path) for given, path in inputs.items()} if row.oracle else {}
+    taken: dict[str, list[Measured]] = {contender.name: [] for contender, _, _ in entries}
+    for turn in range(runs):
+        for contender, given, _ in entries:
+            measured = run_once(contender, inputs[given])
+            if measured.result != wanted.setdefault(given, measured.result):
+                msg = f"{row.name}: the result of {contender.name} is not the right one"
+                raise BenchmarkError(msg)
+            taken[contender.name].append(measured)
+            say(f"{row.name} {turn + 1}/{runs} {contender.name}: {measured.seconds:.2f} s")
+    return {
+        "name": row.name,
+        "title": row.title,
+        "runs": runs,
+        "contenders": list(_compared(entries, taken)),
+    }
+
+
+def run_once(contender: Contender, path: Path) -> Measured:
+    """Run a contender in a process of its own and read its line."""
+    module = f"benchmarks.{contender.module}"
+    command = [sys.executable, "-m", module, "--input", str(path), "--json", *contender.arguments]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaints:
+        begun = time.perf_counter()
+        process = subprocess.Popen(command, stdout=out, stderr=complaints, cwd=_ROOT)
+        # wait4 gives the peak memory of this process alone
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise BenchmarkError(_failure(contender, process.returncode, _text(complaints)))
+        said = json.loads(_text(out).strip().splitlines()[-1])
+    peak = usage.ru_maxrss / (1_024 if sys.platform != "darwin" else 1_048_576)
+    return Measured(said["seconds"], said["events"], said["result"], wall, peak)
+
+
+def _compared(
+    entries: list[tuple[Contender, Input, float | None]], taken: dict[str, list[Measured]]
+) -> Iterator[dict[str, Any]]:
+    ours = _rate(taken[entries[0][0].name])
+    for contender, given, target in entries:
+        runs = taken[contender.name]
+        rate = _rate(runs)
+        yield {
+            "contender": contender.name,
+            "events": runs[0].events,
+            "seconds": round(statistics.median(run.seconds for run in runs), 3),
+            "seconds_each": [round(run.seconds, 3) for run in runs],
+            "wall_seconds": round(statistics.median(run.wall for run in runs), 3),
+            "events_per_second": round(rate),
+            "peak_mb": round(max(run.peak_mb for run in runs), 1),
+            "ratio": None if target is None else round(ours / rate, 2),
+            "target": target,
+            "own_input": given != entries[0][1],
+        }
+
+
+def _rate(runs: list[Measured]) -> float:
+    return runs[0].events / statistics.median(run.seconds for run in runs)
+
+
+def _scaled(given: Input, scale: float) -> Input:
+    return given._replace(events=max(1_000, int(given.events * scale)))
+
+
+def _text(file: Any) -> str:
+    file.seek(0)
+    return str(file.read().decode(errors="replace"))
+
+
+def _failure(contender: Contender, code: int, complaints: str) -> str:
+    last = " | ".join(complaints.strip().splitlines()[-_LAST_LINES:])
+    return f"{contender.name} ended with {code}: {last}"

@@ -1,0 +1,34 @@
+"""`penstock up` and `penstock demo`."""
+
+from typing import Annotated
+
+import typer
+
+from local.binaries import prism_binary
+from local.demo import run_demo
+from local.services import LocalServices, serve_until_interrupted
+
+__all__ = ["demo", "up"]
+
+
+def up() -> None:
+    """Run Bigtable, Pub/Sub and Cloud Storage on this machine until Ctrl-C.
+
+    Prints the variables by which clients find them; paste the lines into another shell.
+
+    Example: penstock up
+    """
+    typer.echo(f"export PENSTOCK_PRISM={prism_binary()}")
+    serve_until_interrupted(typer.echo, LocalServices())
+
+
+def demo(
+    events: Annotated[int, typer.Option(help="how many messages to publish", min=100)] = 20_000,
+    seed: Annotated[int, typer.Option(help="another seed, another story")] = 7,
+) -> None:
+    """Publish events with faults, run the hot path on them, and check every row.
+
+    Example: penstock demo --events 5000 --seed 3
+    """
+    if not run_demo(events, seed, typer.echo):
+        raise typer.Exit(1)

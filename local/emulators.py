@@ -1,0 +1,66 @@
+"""What each local service is: its command, its variable, and the question that shows it is up."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.binaries import BIGTABLE, PUBSUB, java_pubsub
+from local.probes import answers_bigtable, answers_pubsub, answers_storage
+from local.pubsub_kind import PubsubKind
+from local.toolchains import python_environment
+
+__all__ = ["BIGTABLE_SERVICE", "STORAGE_SERVICE", "Service", "pubsub_service"]
+
+Environ = Mapping[str, str]
+
+_GUARD = Path(__file__).with_name("gcs_guard.py")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that can be started.
+
+    Args:
+        name: as logs and errors call it.
+        variable: environment variable by which the Google clients find it.
+        command: makes the command from host, port, a folder for its data and the environment; it
+            may build the program first.
+        answers: says whether an address answers.
+        scheme: stands before the address in the variable.
+    """
+
+    name: str
+    variable: str
+    command: Callable[[str, int, Path, Environ], list[str]]
+    answers: Callable[[str], bool]
+    scheme: str = ""
+
+
+def _bigtable(host: str, port: int, _data: Path, environ: Environ) -> list[str]:
+    return [str(BIGTABLE.obtain(environ)), "-host", host, "-port", str(port)]
+
+
+def _go_pubsub(_host: str, port: int, _data: Path, environ: Environ) -> list[str]:
+    return [str(PUBSUB.obtain(environ)), "-port", str(port)]
+
+
+def _java_pubsub(host: str, port: int, _data: Path, environ: Environ) -> list[str]:
+    return [*java_pubsub(environ), f"--host={host}", f"--port={port}"]
+
+
+def _storage(host: str, port: int, data: Path, environ: Environ) -> list[str]:
+    # Isolated mode: neither this folder nor PYTHONPATH may shadow the emulator's modules.
+    python = str(python_environment("gcs", environ))
+    return [python, "-I", str(_GUARD), str(data), host, str(port)]
+
+
+BIGTABLE_SERVICE = Service("bigtable", "BIGTABLE_EMULATOR_HOST", _bigtable, answers_bigtable)
+STORAGE_SERVICE = Service(
+    "storage", "STORAGE_EMULATOR_HOST", _storage, answers_storage, scheme="http://"
+)
+
+
+def pubsub_service(kind: PubsubKind) -> Service:
+    """Return the Pub/Sub service of a kind."""
+    command = _go_pubsub if kind is PubsubKind.GO else _java_pubsub
+    return Service(f"pubsub-{kind.value}", "PUBSUB_EMULATOR_HOST", command, answers_pubsub)

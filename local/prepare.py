@@ -1,0 +1,45 @@
+"""Sets up the local services and Prism, once: `python -m local.prepare`."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from local.binaries import BIGTABLE, PUBSUB, java_pubsub, prism_binary
+from local.errors import MissingServiceError, ServiceError
+from local.toolchains import python_environment
+
+__all__ = ["main", "prepare"]
+
+
+def prepare(print_line: Callable[[str], None]) -> None:
+    """Find or build what tests and demo need, and say where each is.
+
+    Raises:
+        ServiceError: one of them can neither be found nor built.
+    """
+    steps: tuple[tuple[str, Callable[[], Path]], ...] = (
+        ("Bigtable emulator", BIGTABLE.obtain),
+        ("Pub/Sub emulator", PUBSUB.obtain),
+        ("Cloud Storage emulator", lambda: python_environment("gcs")),
+        ("Prism", prism_binary),
+    )
+    for name, obtain in steps:
+        print_line(f"{name}: {obtain()}")
+    try:
+        print_line(f"official Pub/Sub emulator: {java_pubsub()[-1]}")
+    except MissingServiceError as error:
+        print_line(f"not here, and optional: official Pub/Sub emulator: {error}")
+
+
+def main() -> int:
+    """Prepare, and return the exit status."""
+    try:
+        prepare(lambda line: print(line, flush=True))
+    except ServiceError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

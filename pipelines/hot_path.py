@@ -1,0 +1,121 @@
+"""The hot path: events, one by one, into Bigtable rows that are right in any order.
+
+Messages are decoded and validated; copies are removed by event id; personal data is pseudonymised;
+what is late goes to the late output; the rest becomes the cells of the entities it speaks of.
+Whatever is refused on the way ends in the quarantine with its original bytes.
+
+    python -m pipelines.hot_path --input_files='events/*.ndjson' \
+        --cells_output=cells --quarantine_output=quarantine
+"""
+
+import sys
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import StandardOptions
+from apache_beam.pvalue import PCollection
+
+from pipelines.counters import write_counters
+from pipelines.hot_path_options import SECOND, HotPathConfig, HotPathOptions
+from pipelines.options import default_runner, exit_status, parse_options
+from schemas.cells import RowChange
+from schemas.contract import load_contracts
+from schemas.feature_set import load_features
+from schemas.packs import RawPack
+from schemas.pseudonym import Pseudonymiser
+from schemas.rejected import Rejected
+from transforms.decode import DecodePacks
+from transforms.deduplicate import DeduplicatePacks, RejectConflicts
+from transforms.extract_changes import ExtractChanges
+from transforms.fold_entities import FoldEntities
+from transforms.quarantine import Quarantine
+from transforms.read_lines import ReadLines
+from transforms.read_messages import ReadMessages
+from transforms.write_cell_lines import WriteCellLines
+from transforms.write_cells import WriteCells
+from transforms.write_late import WriteLate
+
+__all__ = ["build", "main", "run"]
+
+_USAGE = "python -m pipelines.hot_path --input_... --..._output=... [options]"
+
+
+def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
+    """Put the job together."""
+    contracts = load_contracts(config.contracts)
+    features = load_features(config.features, contracts)
+    # Workers load the key themselves; here it is only checked, before anything is launched.
+    Pseudonymiser(contracts, config.pseudonym_key)
+    decoded = _read(pipeline, config) | "Decode" >> DecodePacks(
+        contracts, config.max_future, config.max_event_bytes, config.now, config.shards
+    )
+    deduplicated = decoded.packs | "Deduplicate" >> DeduplicatePacks(
+        config.horizon / SECOND, config.shards, max_future=config.max_future / SECOND
+    )
+    extracted = deduplicated.unique | "Extract" >> ExtractChanges(
+        contracts,
+        features,
+        config.pseudonym_key,
+        config.horizon / SECOND,
+        config.shards,
+        config.max_event_bytes,
+    )
+    rows = extracted.changes | "FoldEntities" >> FoldEntities(
+        features, config.horizon / SECOND, config.covers_from
+    )
+    conflicts = deduplicated.conflicts | "RejectConflicts" >> RejectConflicts()
+    rejected = [decoded.rejected, conflicts, *_write(rows, config)]
+    _ = rejected | beam.Flatten() | "Quarantine" >> Quarantine(config.quarantine_output)
+    if config.late_output:
+        _ = extracted.late | "WriteLate" >> WriteLate(config.late_output)
+
+
+def _read(pipeline: beam.Pipeline, config: HotPathConfig) -> PCollection[RawPack]:
+    if config.input_files:
+        return pipeline | "ReadFiles" >> ReadLines(config.input_files)
+    return pipeline | "ReadPubSub" >> ReadMessages(
+        config.input_subscription,
+        source=config.pubsub_source,
+        readers=config.readers,
+        timestamp_attribute=config.timestamp_attribute,
+        watermark_slack=config.watermark_slack / SECOND,
+        stop_after_idle=config.stop_after_idle and config.stop_after_idle / SECOND,
+        packed=True,
+    )
+
+
+def _write(rows: PCollection[RowChange], config: HotPathConfig) -> list[PCollection[Rejected]]:
+    if config.cells_output:
+        _ = rows | "WriteCellLines" >> WriteCellLines(config.cells_output)
+        return []
+    written = rows | "WriteCells" >> WriteCells(
+        config.bigtable_table, app_profile=config.app_profile, flow_control=config.flow_control
+    )
+    return [written.rejected]
+
+
+def run(argv: Sequence[str]) -> None:
+    """Build and run the job and wait for its end.
+
+    Raises:
+        ValueError: wrong usage, a wrong contract or a wrong feature, in one line.
+    """
+    options = parse_options(argv, HotPathOptions, _USAGE)
+    config = HotPathConfig.of(options)
+    options.view_as(StandardOptions).streaming = config.input_subscription is not None
+    default_runner(options, "FnApiRunner" if config.input_files else "BundleBasedDirectRunner")
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, config)
+    result = pipeline.run()
+    result.wait_until_finish()
+    if config.counters_output:
+        write_counters(result, config.counters_output)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from a command line; return the exit status."""
+    return exit_status(run, sys.argv[1:] if argv is None else argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

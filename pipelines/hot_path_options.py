@@ -1,0 +1,176 @@
+"""The options of the hot path and the configuration they are parsed into, once."""
+
+import argparse
+import re
+import time
+from dataclasses import dataclass
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines.options import UsageError, duration, flag, required, text
+from schemas.events import MIN_MICROS
+from schemas.times import parse_rfc3339
+
+__all__ = ["SECOND", "HotPathConfig", "HotPathOptions"]
+
+SECOND = 1_000_000
+"""In microseconds."""
+
+_SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
+_TABLE = re.compile(r"projects/[^/]+/instances/[^/]+/tables/[^/]+")
+
+
+class HotPathOptions(PipelineOptions):
+    """Command line of the hot path; every value arrives as text, also from a template."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        source = parser.add_argument_group("source, one of")
+        source.add_argument("--input_subscription", help="projects/P/subscriptions/S")
+        source.add_argument("--input_files", help="NDJSON files: a path or glob, .gz too")
+        sink = parser.add_argument_group("sinks; the first two exclude each other")
+        sink.add_argument("--bigtable_table", help="projects/P/instances/I/tables/T")
+        sink.add_argument("--cells_output", help="folder for the same cells as NDJSON")
+        sink.add_argument("--quarantine_output", help="folder for what was refused, with its bytes")
+        sink.add_argument("--late_output", help="folder for late events, pseudonymised")
+        sink.add_argument("--counters_output", help="file for the counters of a run that ends")
+        sink.add_argument("--app_profile", help="Bigtable app profile")
+        sink.add_argument("--flow_control", help="true: let Bigtable slow batch writes down")
+        declared = parser.add_argument_group("what is declared")
+        declared.add_argument("--contracts", help="folder of contracts (default: the shipped ones)")
+        declared.add_argument("--features", help="folder or file of features (default: shipped)")
+        declared.add_argument(
+            "--pseudonym_key", help="projects/P/secrets/S/versions/V, file:PATH or env:NAME"
+        )
+        bounds = parser.add_argument_group("bounds")
+        bounds.add_argument("--horizon", help="how late an event or a copy may be (default 1d)")
+        bounds.add_argument("--shards", help="parallelism of the stateful steps (default 16)")
+        bounds.add_argument("--max_future", help="how far ahead an event may be (default 1d)")
+        bounds.add_argument("--max_event_bytes", help="largest payload (default 1000000)")
+        bounds.add_argument("--covers_from", help="launch, beginning or an RFC 3339 time")
+        bounds.add_argument("--now", help="RFC 3339 time of the launch (default: the clock)")
+        reading = parser.add_argument_group("reading Pub/Sub")
+        reading.add_argument("--pubsub_source", help="auto (default), beam or portable")
+        reading.add_argument("--timestamp_attribute", help="attribute that holds the event time")
+        reading.add_argument("--watermark_slack", help="own source: default 2s")
+        reading.add_argument("--readers", help="own source: parallel readers (default 2)")
+        reading.add_argument("--stop_after_idle", help="own source: end after this idle time")
+
+
+@dataclass(frozen=True)
+class HotPathConfig:
+    """The job's constants; times in microseconds."""
+
+    input_subscription: str | None
+    input_files: str | None
+    bigtable_table: str | None
+    cells_output: str | None
+    quarantine_output: str
+    late_output: str | None
+    counters_output: str | None
+    app_profile: str | None
+    flow_control: bool
+    contracts: str | None
+    features: str | None
+    pseudonym_key: str | None
+    horizon: int
+    shards: int
+    max_future: int
+    max_event_bytes: int
+    covers_from: int
+    now: int
+    pubsub_source: str
+    timestamp_attribute: str | None
+    watermark_slack: int
+    readers: int
+    stop_after_idle: int | None
+
+    @classmethod
+    def of(cls, options: PipelineOptions) -> "HotPathConfig":
+        """Check and convert the options.
+
+        Raises:
+            UsageError: one line that names the option and the remedy.
+        """
+        given = options.view_as(HotPathOptions)
+        now = _time("now", given.now) or time.time_ns() // 1000
+        live = _choice(given)
+        return cls(
+            input_subscription=_named("input_subscription", given, _SUBSCRIPTION),
+            input_files=text(given.input_files),
+            bigtable_table=_named("bigtable_table", given, _TABLE),
+            cells_output=text(given.cells_output),
+            quarantine_output=required(
+                "quarantine_output", given.quarantine_output, "name a folder, local or gs://"
+            ),
+            late_output=_late_output(given.late_output, live),
+            counters_output=text(given.counters_output),
+            app_profile=text(given.app_profile),
+            flow_control=flag("flow_control", given.flow_control),
+            contracts=text(given.contracts),
+            features=text(given.features),
+            pseudonym_key=text(given.pseudonym_key),
+            horizon=duration("horizon", given.horizon, "1d"),
+            shards=_count("shards", given.shards, 16),
+            max_future=duration("max_future", given.max_future, "1d"),
+            max_event_bytes=_count("max_event_bytes", given.max_event_bytes, 1_000_000),
+            covers_from=_covers_from(given.covers_from, now, live),
+            now=now,
+            pubsub_source=text(given.pubsub_source) or "auto",
+            timestamp_attribute=text(given.timestamp_attribute),
+            watermark_slack=duration("watermark_slack", given.watermark_slack, "2s"),
+            readers=_count("readers", given.readers, 2),
+            stop_after_idle=duration("stop_after_idle", given.stop_after_idle, "0") or None,
+        )
+
+
+def _choice(given: HotPathOptions) -> bool:
+    """Return whether the job is live; exactly one source and one sink must be named."""
+    for names in (("input_subscription", "input_files"), ("bigtable_table", "cells_output")):
+        named = [name for name in names if text(getattr(given, name))]
+        if len(named) != 1:
+            both = " and ".join(f"--{name}" for name in names)
+            msg = f"{both}: name exactly one of the two"
+            raise UsageError(msg)
+    return text(given.input_subscription) is not None
+
+
+def _named(name: str, given: HotPathOptions, form: re.Pattern[str]) -> str | None:
+    value = text(getattr(given, name))
+    if value is not None and not form.fullmatch(value):
+        msg = f"--{name}={value}: write {form.pattern.replace('[^/]+', '...')}"
+        raise UsageError(msg)
+    return value
+
+
+def _late_output(value: object, live: bool) -> str | None:
+    """Files are never late; a live job must say where late events go."""
+    if live:
+        return required("late_output", value, "a live job has late events; name a folder")
+    return text(value)
+
+
+def _count(name: str, value: object, default: int) -> int:
+    given = text(value) or str(default)
+    if not given.isdecimal() or not 1 <= int(given) <= 2**31:
+        msg = f"--{name}={given}: write a whole number of at least 1"
+        raise UsageError(msg)
+    return int(given)
+
+
+def _time(name: str, value: object) -> int | None:
+    given = text(value)
+    if given is None:
+        return None
+    try:
+        return parse_rfc3339(given)
+    except ValueError:
+        msg = f"--{name}={given}: write an RFC 3339 time with offset, such as 2026-01-31T12:00:00Z"
+        raise UsageError(msg) from None
+
+
+def _covers_from(value: object, now: int, live: bool) -> int:
+    given = text(value) or ("launch" if live else "beginning")
+    if given == "launch":
+        return now
+    return MIN_MICROS if given == "beginning" else _time("covers_from", given) or MIN_MICROS

@@ -1,0 +1,103 @@
+"""Cells and row changes as JSON: one cell a line for files, one change a value for the quarantine.
+
+A line is `{"row_key", "family", "qualifier", "timestamp_micros", "value"}`, the value in standard
+base64. A row key that is not UTF-8 is written as `row_key_base64` instead of `row_key`.
+
+How to combine lines: of equal (row, family, qualifier), the greatest `timestamp_micros` counts; in
+the tile family within each tile, that is for each `floor(timestamp_micros / tile length)`.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from schemas.cells import Cell, RowChange
+
+__all__ = ["CellLine", "change_json", "lines_of", "parse_change", "parse_line"]
+
+
+class CellLine(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One cell as it stands in a file."""
+
+    family: str
+    qualifier: str
+    timestamp_micros: int
+    value: bytes
+    row_key: str | None = None
+    row_key_base64: bytes | None = None
+
+    @property
+    def key(self) -> bytes:
+        """Return the row key, whichever way it was written."""
+        return _key(self.row_key, self.row_key_base64)
+
+
+class _ChangedCell(msgspec.Struct, frozen=True, omit_defaults=True):
+    family: str
+    qualifier: str
+    timestamp_micros: int
+    value: bytes
+    clear_from_micros: int | None = None
+
+
+class _Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    cells: list[_ChangedCell]
+    row_key: str | None = None
+    row_key_base64: bytes | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+_LINE = msgspec.json.Decoder(CellLine)
+_CHANGE = msgspec.json.Decoder(_Change)
+
+
+def lines_of(change: RowChange) -> Iterator[bytes]:
+    """Yield one line, without its line end, for each cell of a change.
+
+    >>> [*lines_of(RowChange(b"r", [Cell("s", "plan", 1_000, b"x")]))]
+    [b'{"family":"s","qualifier":"plan","timestamp_micros":1000,"value":"eA==","row_key":"r"}']
+    """
+    text, encoded = _written(change.row_key)
+    for cell in change.cells:
+        yield _ENCODER.encode(
+            CellLine(cell.family, cell.qualifier, cell.timestamp, cell.value, text, encoded)
+        )
+
+
+def parse_line(line: bytes) -> CellLine:
+    """Read a line back; a `msgspec.DecodeError` means that it is none."""
+    return _LINE.decode(line)
+
+
+def change_json(change: RowChange) -> bytes:
+    """Write a whole change, with what it clears, so that it can be applied again."""
+    text, encoded = _written(change.row_key)
+    return _ENCODER.encode(_Change([_changed(cell) for cell in change.cells], text, encoded))
+
+
+def parse_change(payload: bytes) -> RowChange:
+    """Read a change back from `change_json`; a `msgspec.DecodeError` means that it is none."""
+    change = _CHANGE.decode(payload)
+    return RowChange(_key(change.row_key, change.row_key_base64), [*_cells(change.cells)])
+
+
+def _written(row_key: bytes) -> tuple[str | None, bytes | None]:
+    try:
+        return row_key.decode(), None
+    except UnicodeDecodeError:
+        return None, row_key
+
+
+def _key(text: str | None, encoded: bytes | None) -> bytes:
+    return encoded or b"" if text is None else text.encode()
+
+
+def _changed(cell: Cell) -> _ChangedCell:
+    return _ChangedCell(cell.family, cell.qualifier, cell.timestamp, cell.value, cell.clear_from)
+
+
+def _cells(cells: Iterable[_ChangedCell]) -> Iterator[Cell]:
+    for cell in cells:
+        yield Cell(
+            cell.family, cell.qualifier, cell.timestamp_micros, cell.value, cell.clear_from_micros
+        )

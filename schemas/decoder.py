@@ -1,0 +1,195 @@
+"""Decodes messages by their contracts: strictly, in one pass, with a careful way for the rest."""
+
+import functools
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from schemas.careful_reading import CarefulReading
+from schemas.compression import ENCODING, inflate, is_gzip
+from schemas.contract_set import Contracts
+from schemas.events import RawEvent
+from schemas.field_types import FieldType
+from schemas.normalise import Normalise, compile_normaliser
+from schemas.record_types import Record, event_structs
+from schemas.refusal import Refusal, UnusableError, refusal_of
+from schemas.rejected import Reason
+from schemas.times import DAY, micros, parse_rfc3339
+
+__all__ = ["EARLIEST", "MAX_ID_BYTES", "Decoder", "Reading", "Record", "Refusal"]
+
+EARLIEST = 946_684_800_000_000
+"""2000-01-01T00:00:00Z: no event is older."""
+MAX_ID_BYTES = 256
+
+Reading = tuple[Record, int, str | None]
+"""A record, its event time in microseconds, and its drift as JSON text or None."""
+
+
+class _Stamp(msgspec.Struct):
+    """The time as it was written; the strict decoder rounds what is finer than microseconds."""
+
+    event_timestamp: str
+
+
+_IDS = ("event_id", "user_id", "session_id")
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_stamp = msgspec.json.Decoder(_Stamp).decode
+
+
+class Decoder:
+    """Decodes payloads into records; picklable, its types are made anew in each process.
+
+    Never raises, whatever bytes come. Strict first; what the strict decoder refuses is read
+    carefully, which gives the reason, or sets unknown fields apart and decodes the others.
+
+    Args:
+        contracts: the event types that are known.
+        max_future: how far an event time may lie ahead of the publish time, in microseconds.
+        max_event_bytes: the largest payload, as received and inflated.
+    """
+
+    def __init__(
+        self, contracts: Contracts, max_future: int = DAY, max_event_bytes: int = 1_000_000
+    ) -> None:
+        self._options = (contracts, max_future, max_event_bytes)
+        self._max_future = max_future
+        self._max_bytes = max_event_bytes
+        structs = event_structs(contracts)
+        self._strict = msgspec.json.Decoder(functools.reduce(operator.or_, structs.values())).decode
+        self._careful = CarefulReading(contracts)
+        self._normalisers = _normalisers(contracts, structs)
+
+    def __reduce__(self) -> tuple[type["Decoder"], tuple[Contracts, int, int]]:
+        return Decoder, self._options
+
+    def decode(self, raw: RawEvent, now: int | None) -> Record | Refusal:
+        """Decode a message. `now` stands in for the publish time where the source has none."""
+        reference = now if raw.publish_time is None else raw.publish_time
+        read = self.read(raw.payload, raw.attributes, reference)
+        return read if isinstance(read, Refusal) else read[0]
+
+    def read(
+        self, payload: bytes, attributes: Mapping[str, str] | None, reference: int | None
+    ) -> Reading | Refusal:
+        """Decode a payload, with event time and drift.
+
+        Args:
+            payload: as received.
+            attributes: of the message; `content-encoding: gzip` is undone.
+            reference: the publish time in microseconds; None: the future has no bound.
+        """
+        if not 0 < len(payload) <= self._max_bytes or (attributes and ENCODING in attributes):
+            opened = self._open(payload, attributes or {})
+            if isinstance(opened, Refusal):
+                return opened
+            payload = opened
+        try:
+            record = self._strict(payload)
+        except _DECODE_ERRORS:
+            return self._read_carefully(payload, reference)
+        return self._accept(record, payload, reference, None)
+
+    def reread(self, payload: bytes, attributes: Mapping[str, str]) -> Record:
+        """Decode a payload again that this decoder accepted; `ValueError` for any other."""
+        plain = self._open(payload, attributes) if ENCODING in attributes else payload
+        known = plain if isinstance(plain, Refusal) else self._reread(plain)
+        if isinstance(known, Refusal):
+            message = f"reread of a payload that was never accepted: {known.reason.value}"
+            raise ValueError(message)
+        normalise = self._normalisers.get(type(known))
+        return known if normalise is None else normalise(known)
+
+    def _reread(self, payload: bytes) -> Record | Refusal:
+        try:
+            return self._strict(payload)
+        except _DECODE_ERRORS:
+            parted = self._part(payload)
+            return parted if isinstance(parted, Refusal) else parted[0]
+
+    def _open(self, payload: bytes, attributes: Mapping[str, str]) -> bytes | Refusal:
+        if len(payload) > self._max_bytes:
+            rule = f"payload: more than {self._max_bytes} bytes"
+            return Refusal(Reason.PAYLOAD_TOO_LARGE, rule)
+        plain = payload
+        if payload and is_gzip(attributes):
+            inflated = inflate(payload, self._max_bytes)
+            if isinstance(inflated, Refusal):
+                return inflated
+            plain = inflated
+        return plain or Refusal(Reason.EMPTY_PAYLOAD, "payload: no bytes")
+
+    def _read_carefully(self, payload: bytes, reference: int | None) -> Reading | Refusal:
+        parted = self._part(payload)
+        if isinstance(parted, Refusal):
+            return parted
+        record, known, drift = parted
+        return self._accept(record, known, reference, drift)
+
+    def _part(self, payload: bytes) -> tuple[Record, bytes, str | None] | Refusal:
+        parted = self._careful.part(payload)
+        if isinstance(parted, Refusal):
+            return msgspec.structs.replace(parted, event_time=_readable_time(payload))
+        known, drift = parted
+        try:
+            return self._strict(known), known, drift
+        except _DECODE_ERRORS as error:
+            return refusal_of(error, _readable_time(payload))
+
+    def _accept(
+        self, record: Record, known: bytes, reference: int | None, drift: str | None
+    ) -> Reading | Refusal:
+        event_time = micros(record.event_timestamp)
+        fraction = _stamp(known).event_timestamp[20:27]
+        if len(fraction) == 7 and fraction.isdigit():
+            rule = "event_timestamp: finer than microseconds"
+            return Refusal(Reason.BAD_TIMESTAMP, rule, event_time)
+        # The names only where one is wrong: asking three attributes is quicker than a loop.
+        if not (_fits(record.event_id) and _fits(record.user_id) and _fits(record.session_id)):
+            name = next(name for name in _IDS if not _fits(getattr(record, name)))
+            rule = f"{name}: not 1 to {MAX_ID_BYTES} bytes of UTF-8"
+            return Refusal(Reason.BAD_ID, rule, event_time)
+        if event_time < EARLIEST:
+            return Refusal(Reason.TIME_OUT_OF_RANGE, "event_timestamp: before 2000", event_time)
+        if reference is not None and event_time > reference + self._max_future:
+            rule = "event_timestamp: too far ahead of the publish time"
+            return Refusal(Reason.TIME_OUT_OF_RANGE, rule, event_time)
+        return self._normalise(record, event_time, drift)
+
+    def _normalise(self, record: Record, event_time: int, drift: str | None) -> Reading | Refusal:
+        normalise = self._normalisers.get(type(record))
+        if normalise is not None:
+            try:
+                normalise(record)
+            except UnusableError as error:
+                return Refusal(error.reason, str(error), event_time)
+        return record, event_time, drift
+
+
+def _fits(identifier: str | None) -> bool:
+    if identifier is None:
+        return True
+    # No character has more than four bytes, so most need no encoding to be measured.
+    size = len(identifier)
+    return 0 < size <= MAX_ID_BYTES // 4 or 0 < len(identifier.encode()) <= MAX_ID_BYTES
+
+
+def _readable_time(payload: bytes) -> int | None:
+    try:
+        return parse_rfc3339(_stamp(payload).event_timestamp)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _normalisers(contracts: Contracts, structs: Mapping[str, Any]) -> dict[Any, Normalise]:
+    """Return by struct what brings its details into their form, where anything has to be done."""
+    made = {}
+    for name, contract in contracts.types.items():
+        details = FieldType(kind="record", fields=contract.fields)
+        whole = FieldType(kind="record", fields={"event_details": details})
+        normalise = compile_normaliser(whole, "")
+        if normalise is not None:
+            made[structs[name]] = normalise
+    return made

@@ -1,0 +1,242 @@
+"""Feature files: which values are kept of each entity, declared and not coded.
+
+A file describes one entity: `entity`, `key` (a field path), `retention`, `tile` (the default),
+`state` (last values: `name`, `field`, `where`) and `features` (aggregates over tiles: `name`,
+`aggregate`, `field`, `where`, `tile`). docs/features.md tells how to write one.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from schemas.contract import Contracts
+from schemas.durations import parse_duration
+from schemas.feature_check import Scope, check_aggregate, check_key, scope_of
+from schemas.feature_error import FeatureError
+from schemas.feature_file import feature_files, read_text, read_yaml
+from schemas.feature_where import Condition
+from schemas.values import ValueType
+
+__all__ = [
+    "Feature",
+    "FeatureError",
+    "FeatureSet",
+    "StateField",
+    "load_features",
+    "parse_features",
+]
+
+SHIPPED = Path(__file__).parent / "features"
+
+_MINUTE = 60_000_000
+_DAY = 1_440 * _MINUTE
+_LEAST_TILE = 5 * _MINUTE
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_T = TypeVar("_T")
+_Entry = TypeVar("_Entry", bound=msgspec.Struct)
+
+
+class StateField(msgspec.Struct, frozen=True):
+    """A last value: cell `s:<name>`. `slot` names this definition in saved state."""
+
+    name: str
+    field: str
+    where: tuple[Condition, ...]
+    event_types: tuple[str, ...]
+    value: ValueType
+    slot: int
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """An aggregate over tiles: cells `t:<name>`.
+
+    `tile` is in microseconds. `value` is the type of the aggregate, None for a sketch; `field` is
+    None for a plain count. `slot` names this definition in saved state.
+    """
+
+    name: str
+    aggregate: str
+    field: str | None
+    where: tuple[Condition, ...]
+    event_types: tuple[str, ...]
+    tile: int
+    value: ValueType | None
+    slot: int
+
+
+class FeatureSet(msgspec.Struct, frozen=True):
+    """All that is kept of one entity. `key` is a field path; `retention` is in microseconds."""
+
+    entity: str
+    key: str
+    retention: int
+    state: tuple[StateField, ...]
+    features: tuple[Feature, ...]
+
+
+class _RawState(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    field: str
+    where: dict[str, Any] = {}
+
+
+class _RawFeature(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    aggregate: str
+    field: str | None = None
+    where: dict[str, Any] = {}
+    tile: str | None = None
+
+
+class _RawSet(msgspec.Struct, forbid_unknown_fields=True):
+    entity: str
+    key: str
+    retention: str = "30d"
+    tile: str = "1h"
+    state: list[Any] = []
+    features: list[Any] = []
+
+
+def load_features(location: str | None, contracts: Contracts) -> list[FeatureSet]:
+    """Return the feature sets of a file or folder, local or `gs://`; None means the shipped ones.
+
+    Raises:
+        FeatureError: a file is missing or wrong; one line with file, feature and remedy.
+    """
+    where = str(SHIPPED) if location is None else location
+    sets: dict[str, tuple[str, FeatureSet]] = {}
+    for path in feature_files(where):
+        name = path.rsplit("/", 1)[-1]
+        found = parse_features(read_text(path), name, contracts)
+        if found.entity in sets:
+            other = sets[found.entity][0]
+            msg = f"{name}: entity '{found.entity}' is in {other} too; merge the files"
+            raise FeatureError(msg)
+        sets[found.entity] = (name, found)
+    return [found for _, found in sets.values()]
+
+
+def parse_features(text: str, file: str, contracts: Contracts) -> FeatureSet:
+    """Return the feature set of one file's text; `file` names it in errors."""
+    return _Parser(file, contracts).feature_set(text)
+
+
+class _Parser:
+    """Reads one file; every error it raises begins with the file and the name of the entry."""
+
+    def __init__(self, file: str, contracts: Contracts) -> None:
+        self._file = file
+        self._contracts = contracts
+
+    def feature_set(self, text: str) -> FeatureSet:
+        raw = self._converted("file", read_yaml(text, self._file), _RawSet)
+        retention = self._at("retention", parse_duration, raw.retention)
+        default = self._tile("tile", raw.tile, retention)
+        self._at("entity", _check_name, raw.entity)
+        self._at("key", check_key, self._contracts, raw.key)
+        state = [self._state(raw, index, entry) for index, entry in enumerate(raw.state)]
+        features = [
+            self._feature(raw, index, entry, default, retention)
+            for index, entry in enumerate(raw.features)
+        ]
+        self._at("names", _check_unique, _names(state, features))
+        return FeatureSet(raw.entity, raw.key, retention, tuple(state), tuple(features))
+
+    def _state(self, raw: _RawSet, index: int, entry: object) -> StateField:
+        label = _label("state", index, entry)
+        given = self._converted(label, entry, _RawState)
+        self._at(label, _check_name, given.name)
+        scope: Scope = self._at(label, scope_of, self._contracts, raw.key, given.field, given.where)
+        assert scope.value is not None
+        slot = _slot(raw.entity, "state", given, scope)
+        return StateField(
+            given.name, given.field, scope.where, scope.event_types, scope.value, slot
+        )
+
+    def _feature(
+        self, raw: _RawSet, index: int, entry: object, default: int, retention: int
+    ) -> Feature:
+        label = _label("feature", index, entry)
+        given = self._converted(label, entry, _RawFeature)
+        self._at(label, _check_name, given.name)
+        tile = default if given.tile is None else self._tile(label, given.tile, retention)
+        scope: Scope = self._at(label, scope_of, self._contracts, raw.key, given.field, given.where)
+        self._at(label, check_aggregate, given.aggregate, given.field, scope.value)
+        return Feature(
+            given.name,
+            given.aggregate,
+            given.field,
+            scope.where,
+            scope.event_types,
+            tile,
+            _result_type(given.aggregate, scope),
+            _slot(raw.entity, f"{given.aggregate} {tile}", given, scope),
+        )
+
+    def _tile(self, label: str, text: str, retention: int) -> int:
+        tile: int = self._at(label, parse_duration, text)
+        self._at(label, _check_tile, text, tile, retention)
+        return tile
+
+    def _converted(self, label: str, entry: object, form: type[_Entry]) -> _Entry:
+        try:
+            return msgspec.convert(entry, form)
+        except msgspec.ValidationError as error:
+            allowed = ", ".join(form.__struct_fields__)
+            msg = f"{self._file}: {label}: {error}; the keys here are {allowed}"
+            raise FeatureError(msg) from error
+
+    def _at(self, label: str, check: Callable[..., _T], *given: object) -> _T:
+        try:
+            return check(*given)
+        except ValueError as error:
+            msg = f"{self._file}: {label}: {error}"
+            raise FeatureError(msg) from error
+
+
+def _result_type(aggregate: str, scope: Scope) -> ValueType | None:
+    if aggregate == "approx_distinct":
+        return None
+    return ValueType("long") if aggregate == "count" else scope.value
+
+
+def _slot(entity: str, kind: str, given: _RawState | _RawFeature, scope: Scope) -> int:
+    """Return a number that changes with the definition, so that saved state is never misread."""
+    definition = f"{entity} {given.name} {kind} {given.field} {sorted(given.where.items())}"
+    digest = hashlib.sha256(f"{definition} {scope.value}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _label(kind: str, index: int, entry: object) -> str:
+    name = entry.get("name") if isinstance(entry, Mapping) else None
+    return f"{kind} '{name}'" if isinstance(name, str) else f"{kind} number {index + 1}"
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        msg = f"name {name!r} is no name; use up to 64 letters, digits and _, a letter first"
+        raise FeatureError(msg)
+
+
+def _names(state: list[StateField], features: list[Feature]) -> list[str]:
+    return [field.name for field in state] + [feature.name for feature in features]
+
+
+def _check_unique(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"name '{name}' is given twice; rename one"
+            raise FeatureError(msg)
+
+
+def _check_tile(text: str, tile: int, retention: int) -> None:
+    if tile > retention:
+        msg = f"tile {text} is longer than the retention; shorten it or keep values longer"
+        raise FeatureError(msg)
+    if tile < _LEAST_TILE or _DAY % tile or tile % _MINUTE:
+        msg = f"tile {text} does not divide a day; use 5m or more, such as 5m, 15m, 1h or 1d"
+        raise FeatureError(msg)

@@ -1,0 +1,118 @@
+"""Conditions of features: what `where` may compare a field with, in plain values."""
+
+import decimal
+import uuid
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from schemas.feature_error import FeatureError
+from schemas.field_types import FieldType
+from schemas.values import INT64_MAX, INT64_MIN, Plain
+
+__all__ = ["Condition", "condition", "listed"]
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One `where`: the plain value at `path` must be one of `values`."""
+
+    path: str
+    values: tuple[Plain, ...]
+
+
+def condition(path: str, wanted: object, fields: Mapping[str, FieldType]) -> Condition:
+    """Return the condition that a path has one of the wanted values.
+
+    `fields` are the types of the path by event type. A value that none of them can have is refused.
+    """
+    values = listed(path, wanted)
+    for name, field in fields.items():
+        if field.pii:
+            msg = f"where '{path}' of {name} is personal; compare another field"
+            raise FeatureError(msg)
+    kept: dict[Plain, None] = {}
+    for value in values:
+        forms = [
+            form for field in fields.values() if (form := _comparable(value, field)) is not None
+        ]
+        if not forms:
+            raise FeatureError(_impossible(path, value, fields))
+        kept.update(dict.fromkeys(forms))
+    return Condition(path, tuple(kept))
+
+
+def listed(path: str, wanted: object) -> list[object]:
+    """Return the values of a `where`, which may be one value or a list."""
+    values = wanted if isinstance(wanted, list) else [wanted]
+    if not values:
+        msg = f"where '{path}' lists no value; give one or more"
+        raise FeatureError(msg)
+    return values
+
+
+def _impossible(path: str, value: object, fields: Mapping[str, FieldType]) -> str:
+    kinds = sorted({field.kind for field in fields.values()})
+    symbols = sorted({symbol for field in fields.values() for symbol in field.symbols})
+    allowed = f"one of {', '.join(symbols)}" if symbols else " or ".join(kinds)
+    quote = "; quote it" if not isinstance(value, str) and {"string", "enum"} & {*kinds} else ""
+    return f"where '{path}' can never be {value!r}: it is {allowed}{quote}"
+
+
+def _comparable(value: object, field: FieldType) -> Plain | None:
+    """Return the plain form of a value that a field of this type can have, else None."""
+    test = _COMPARABLE.get(field.kind)
+    return None if test is None else test(value, field)
+
+
+def _text(value: object, field: FieldType) -> Plain | None:
+    return value if isinstance(value, str) else None
+
+
+def _uuid(value: object, field: FieldType) -> Plain | None:
+    try:
+        return str(uuid.UUID(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _symbol(value: object, field: FieldType) -> Plain | None:
+    return value if isinstance(value, str) and value in (field.symbols) else None
+
+
+def _integer(value: object, field: FieldType) -> Plain | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if INT64_MIN <= value <= INT64_MAX else None
+
+
+def _boolean(value: object, field: FieldType) -> Plain | None:
+    return value if isinstance(value, bool) else None
+
+
+def _double(value: object, field: FieldType) -> Plain | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) + 0.0
+
+
+def _decimal(value: object, field: FieldType) -> Plain | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        scaled = decimal.Decimal(str(value)).scaleb(field.scale)
+    except decimal.InvalidOperation:
+        return None
+    return int(scaled) if scaled.is_finite() and scaled == scaled.to_integral_value() else None
+
+
+_COMPARABLE: dict[str, Callable[[object, FieldType], Plain | None]] = {
+    "string": _text,
+    "uuid": _uuid,
+    "enum": _symbol,
+    "int": _integer,
+    "long": _integer,
+    "boolean": _boolean,
+    "float": _double,
+    "double": _double,
+    "decimal": _decimal,
+}

@@ -1,0 +1,38 @@
+"""Late events as they leave the hot path: whole, pseudonymised, as one JSON line."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from schemas.events import RawEvent
+from schemas.times import format_rfc3339
+
+__all__ = ["LateEvent", "late_event"]
+
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
+
+
+class LateEvent(msgspec.Struct, frozen=True, array_like=True):
+    """One event that came too late for its tiles.
+
+    Times are in microseconds; `publish_time` is None where the source has none. `line` is a JSON
+    object without a line end: the envelope, `event_details`, `publish_time`, `message_id`, and in
+    `unknown_fields` the names, never the values, of what the contract does not know. Fields that
+    are null are left out.
+    """
+
+    event_time: int
+    publish_time: int | None
+    line: bytes
+
+
+def late_event(record: Any, event_time: int, raw: RawEvent, unknown: Sequence[str]) -> LateEvent:
+    """Return the late form of a record whose personal values are pseudonyms already."""
+    line = msgspec.to_builtins(record)
+    if raw.publish_time is not None:
+        line["publish_time"] = format_rfc3339(raw.publish_time)
+    if raw.message_id:
+        line["message_id"] = raw.message_id
+    line["unknown_fields"] = list(unknown)
+    return LateEvent(event_time, raw.publish_time, _ENCODER.encode(line))

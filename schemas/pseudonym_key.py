@@ -1,0 +1,105 @@
+"""The key of the pseudonyms: where it comes from, and how it stays out of everything else."""
+
+import hmac
+import logging
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
+
+__all__ = ["PseudonymError", "PseudonymKey", "load_key"]
+
+_RESOURCE = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+\Z")
+_EXPLICIT = re.compile(rb"([A-Za-z0-9_-]{1,32}):(.+)\Z", re.DOTALL)
+_SHORT = 16
+
+
+class PseudonymError(ValueError):
+    """There is no usable key, in one line: which key, problem, remedy."""
+
+
+@dataclass(frozen=True)
+class PseudonymKey:
+    """A secret and the id that stands in front of every pseudonym made with it.
+
+    It cannot be pickled, so that it reaches neither a job's graph nor its options.
+    """
+
+    key_id: str
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, content: bytes) -> "PseudonymKey":
+        """Read a key: `<key id>:<secret>`, or a secret alone, whose id is then derived from it.
+
+        A line break at the end does not count.
+
+        >>> PseudonymKey.of(b"2026:0123456789abcdef").key_id
+        '2026'
+        """
+        content = content.rstrip(b"\r\n")
+        explicit = _EXPLICIT.match(content)
+        if explicit:
+            return cls(explicit.group(1).decode(), explicit.group(2))
+        return cls(hmac.digest(content, b"penstock key id", "sha256").hex()[:8], content)
+
+    def __reduce__(self) -> NoReturn:
+        message = "a pseudonym key is never pickled; load it where it is used"
+        raise TypeError(message)
+
+
+def load_key(location: str) -> PseudonymKey:
+    """Load the key from where an option says that it is; the option never holds the key itself.
+
+    Args:
+        location: `projects/P/secrets/S/versions/V` (Secret Manager), `env:NAME`, `file:PATH` or a
+            path.
+
+    Raises:
+        PseudonymError: there is none, or it is empty.
+    """
+    content = _read(location)
+    key = PseudonymKey.of(content) if content.strip() else None
+    if key is None:
+        message = f"pseudonym key {location}: empty; put 32 random bytes there, as text"
+        raise PseudonymError(message)
+    if len(key.secret) < _SHORT:
+        logging.warning("pseudonym key %s: shorter than %d bytes", location, _SHORT)
+    return key
+
+
+def _read(location: str) -> bytes:
+    if _RESOURCE.match(location):
+        return _read_secret(location)
+    if location.startswith("env:"):
+        name = location.removeprefix("env:")
+        if name not in os.environ:
+            message = f"pseudonym key {location}: not set; export {name}"
+            raise PseudonymError(message)
+        return os.environb[name.encode()]
+    path = Path(location.removeprefix("file:"))
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        remedy = "give projects/P/secrets/S/versions/V, env:NAME or a file"
+        message = f"pseudonym key {location}: {reason}; {remedy}"
+        raise PseudonymError(message) from None
+
+
+def _read_secret(name: str) -> bytes:
+    # Imported only where it is used: it takes a second, and most jobs have it cost nothing.
+    from google.cloud import secretmanager  # noqa: PLC0415
+
+    try:
+        client = secretmanager.SecretManagerServiceClient()
+        payload: bytes = client.access_secret_version(name=name).payload.data
+    except (GoogleAPIError, GoogleAuthError) as error:
+        remedy = "grant roles/secretmanager.secretAccessor, or correct the name"
+        message = f"pseudonym key {name}: {type(error).__name__}; {remedy}"
+        raise PseudonymError(message) from None
+    return payload

@@ -1,0 +1,92 @@
+"""The harness: contenders take turns, results are checked, ratios are of rates."""
+
+import json
+
+import pytest
+
+from benchmarks import harness, oracles
+from benchmarks.contender import digest
+from benchmarks.harness import BenchmarkError, Contender, Measured, Peer, Row, run_once, run_row
+from benchmarks.inputs import Input, prepared
+from benchmarks.rows import ROWS
+
+OURS, FAST, SLOW = Contender("ours", "a"), Contender("fast", "b"), Contender("slow", "c")
+WHOLE, PART = Input(4_000), Input(1_000)
+ROW = Row("row", "a title", WHOLE, OURS, (Peer(FAST, 2), Peer(SLOW, 5, PART)), None)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Replace the processes: (contender, number of lines) in the order in which they ran."""
+    seen = []
+    seconds = {"ours": [1.0, 9.0, 2.0], "fast": [4.0, 3.0, 8.0], "slow": [5.0, 5.0, 5.0]}
+
+    def run(contender, path):
+        events = path.read_bytes().count(b"\n")
+        seen.append((contender.name, events))
+        return Measured(seconds[contender.name].pop(0), events, f"right {events}", 10.0, 100.0)
+
+    monkeypatch.setattr(harness, "run_once", run)
+    return seen
+
+
+def test_contenders_take_turns_each_on_its_input(runs):
+    run_row(ROW, 3, say=lambda _: None)
+    assert runs == [("ours", 4_000), ("fast", 4_000), ("slow", 1_000)] * 3
+
+
+def test_ratios_compare_medians_of_events_per_second(runs):
+    ours, fast, slow = run_row(ROW, 3, say=lambda _: None)["contenders"]
+    assert (ours["seconds"], ours["events_per_second"], ours["ratio"]) == (2.0, 2_000, None)
+    assert (fast["seconds"], fast["ratio"], fast["target"]) == (4.0, 2.0, 2)
+    assert (slow["ratio"], slow["own_input"], fast["own_input"]) == (10.0, True, False)
+
+
+@pytest.mark.parametrize("oracle", [lambda path: "something else", None], ids=["oracle", "peers"])
+def test_a_wrong_result_is_an_error_however_quick_it_was(runs, monkeypatch, oracle):
+    right = harness.run_once
+    wrong = lambda contender, path: right(contender, path)._replace(result=contender.name)  # noqa: E731
+    monkeypatch.setattr(harness, "run_once", wrong)
+    with pytest.raises(BenchmarkError, match=r"the result of (ours|fast) is not the right"):
+        run_row(ROW._replace(oracle=oracle), 1, say=lambda _: None)
+
+
+def test_a_contender_that_fails_is_told_by_its_last_lines(tmp_path):
+    with pytest.raises(BenchmarkError, match=r"nobody ended with 1: .*no_such_module"):
+        run_once(Contender("nobody", "no_such_module"), tmp_path / "none")
+
+
+def test_an_input_is_made_once_with_copies_of_lines():
+    path = prepared(WHOLE)
+    lines = path.read_bytes().splitlines()
+    made = path.stat().st_mtime_ns
+    assert prepared(WHOLE).stat().st_mtime_ns == made
+    assert len(lines) == 4_000
+    assert len(set(lines)) == len({json.loads(line)["event_id"] for line in lines}) < 4_000
+
+
+def test_a_digest_does_not_depend_on_the_order_of_rows():
+    assert digest([("a", 1), ("b", 2)]) == digest([("b", 2), ("a", 1)])
+    assert digest([("a", 1)]) != digest([("a", 2)])
+
+
+def test_oracles_count_each_id_once(tmp_path):
+    events = [
+        {"event_id": "1", "event_type": "login", "event_timestamp": "1970-01-01T00:01:59Z"},
+        {"event_id": "1", "event_type": "login", "event_timestamp": "1970-01-01T00:01:59Z"},
+        {"event_id": "2", "event_type": "login", "event_timestamp": "1970-01-01T00:01:00Z"},
+    ]
+    path = tmp_path / "events.ndjson"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert oracles.counts_by_minute(path) == digest([("login", 1, 2)])
+    assert oracles.unique_ids(path) == digest(["1", "2"])
+
+
+def test_every_row_has_a_name_of_its_own_and_targets():
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    assert all(peer.target > 1 for row in ROWS for peer in row.peers)

@@ -1,0 +1,176 @@
+"""What tests share: the local services, Prism, the guard of the network, and Hypothesis' settings.
+
+Beam and the Google clients are imported by the fixtures that need them: most tests do not, and
+would wait for seconds.
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+from local.binaries import prism_binary as obtain_prism
+from local.pubsub_kind import chosen_kind
+from local.services import (
+    PROJECT,
+    Capability,
+    LocalServices,
+    MissingServiceError,
+    PubsubKind,
+    exported,
+)
+from tests.network_guard import guard
+
+if TYPE_CHECKING:
+    from local.resources import BigtableEmulator, PubsubEmulator, StorageEmulator
+
+hypothesis.settings.register_profile(
+    "ci", deadline=None, derandomize=True, database=None, print_blob=True
+)
+hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Building and finding must see the network settings of the user, not the guard's.
+OUTSIDE = dict(os.environ)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Turn the guard of the network on for the whole run."""
+    on = ExitStack()
+    on.enter_context(guard.on())
+    config.add_cleanup(on.close)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ask for a service, so that the unit tests are those that do not."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        if asked & {"bigtable_emulator", "gcs_emulator", "pubsub_emulator"}:
+            item.add_marker("emulator")
+        if "prism_binary" in asked:
+            item.add_marker("prism")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None]:
+    """Fail the fixtures of a test that reach for anything but this machine."""
+    with _loopback_only():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    """Fail a test that reaches for anything but this machine."""
+    with _loopback_only():
+        yield
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if attempts := guard.take():
+            pytest.fail(f"left the loopback device: {', '.join(attempts)}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LocalServices]]:
+    """Give a function that starts a service once and keeps it until the session's end."""
+    started: dict[str, LocalServices] = {}
+    with ExitStack() as stack:
+        stack.enter_context(_anonymous())
+
+        def start(name: str, kind: PubsubKind = PubsubKind.GO) -> LocalServices:
+            key = f"{name}-{kind.value}"
+            if key not in started:
+                logs: Path = tmp_path_factory.mktemp(key)
+                services = LocalServices([name], pubsub=kind, logs=logs, environ=OUTSIDE)
+                started[key] = stack.enter_context(services)
+            return started[key]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def bigtable_emulator(running: Callable[..., LocalServices]) -> "Iterator[BigtableEmulator]":
+    """Give the Bigtable emulator; its variable is set while the fixture lives."""
+    from local.resources import BigtableEmulator  # noqa: PLC0415
+
+    services = running("bigtable")
+    with exported(services.variables):
+        yield BigtableEmulator(services.addresses["bigtable"])
+
+
+@pytest.fixture(scope="session")
+def gcs_emulator(running: Callable[..., LocalServices]) -> "Iterator[StorageEmulator]":
+    """Give the Cloud Storage emulator; its variable is set while the fixture lives."""
+    from local.resources import StorageEmulator  # noqa: PLC0415
+
+    services = running("storage")
+    with exported(services.variables):
+        yield StorageEmulator(services.addresses["storage"])
+
+
+@pytest.fixture(scope="session")
+def pubsub_emulator(
+    request: pytest.FixtureRequest, running: Callable[..., LocalServices]
+) -> "Iterator[PubsubEmulator]":
+    """Give a Pub/Sub emulator; its variable is set while the fixture lives.
+
+    By default the one that PENSTOCK_PUBSUB_EMULATOR names. A test asks for another by
+    `@pytest.mark.parametrize("pubsub_emulator", ["go", "java"], indirect=True)`, or by what it
+    needs: `[Capability.SEEK]`.
+    """
+    from local.resources import PubsubEmulator  # noqa: PLC0415
+
+    kind = _asked_kind(getattr(request, "param", None))
+    try:
+        services = running("pubsub", kind)
+    except MissingServiceError as error:
+        excuse_optional(kind, error)
+        raise
+    with exported(services.variables):
+        yield PubsubEmulator(services.addresses["pubsub"], kind)
+
+
+@pytest.fixture(scope="session")
+def prism_binary() -> Path:
+    """Give the path of Prism."""
+    return obtain_prism(OUTSIDE)
+
+
+def _anonymous() -> AbstractContextManager[None]:
+    from local.credentials import anonymous_credentials  # noqa: PLC0415
+
+    return anonymous_credentials(PROJECT)
+
+
+def _asked_kind(asked: object) -> PubsubKind:
+    if asked is None or isinstance(asked, Capability):
+        return chosen_kind([asked] if asked else [], OUTSIDE)
+    return PubsubKind(asked)
+
+
+def excuse_optional(kind: PubsubKind, error: Exception) -> None:
+    """Skip where the official emulator cannot be had, and have the summary say so loudly.
+
+    It is part of the Cloud SDK alone; everything else is built, so its absence fails the test.
+    """
+    if kind is PubsubKind.JAVA and not os.environ.get("PENSTOCK_REQUIRE_JAVA"):
+        pytest.skip(f"MISSING: {error}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what could not be tested; with xdist the reports carry it here."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    missing = [report for report in skipped if "MISSING: " in str(report.longrepr)]
+    if missing:
+        reason = str(missing[0].longrepr[2]).partition("MISSING: ")[2]
+        line = f"NOT TESTED: {len(missing)} tests of the official Pub/Sub emulator: {reason}"
+        terminalreporter.write_line(line, red=True, bold=True)

@@ -1,0 +1,229 @@
+"""Decodes messages by their contracts; what cannot be used leaves with its reason."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import msgspec
+from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.content import content_digest, id_digest
+from schemas.contract import Contracts
+from schemas.decoder import Decoder, Reading
+from schemas.events import Event, RawEvent
+from schemas.packs import EventPack, RawPack
+from schemas.refusal import Refusal
+from schemas.rejected import Reason, Rejected, reject
+from schemas.times import DAY
+from transforms.counters import counter, rejected_counter
+from transforms.pack_buffer import Full, PackBuffer
+
+__all__ = ["Decode", "DecodePacks", "Decoded", "DecodedPacks", "event_of", "shard_of"]
+
+STEP = "Decode"
+_REJECTED = "rejected"
+_MAX_ROWS = 500
+_MAX_BYTES = 1_000_000
+
+
+class Decoded(NamedTuple):
+    """What came of single messages."""
+
+    events: PCollection[Event]
+    rejected: PCollection[Rejected]
+
+
+class DecodedPacks(NamedTuple):
+    """What came of packed messages: packs keyed by shard."""
+
+    packs: PCollection[tuple[int, EventPack]]
+    rejected: PCollection[Rejected]
+
+
+def shard_of(digest: bytes, shards: int) -> int:
+    """Return the shard of an id digest: stable, part of the saved state of every later step.
+
+    >>> shard_of(bytes(15) + bytes([1]), 16), shard_of(bytes(7) + bytes([18]) + bytes(8), 16)
+    (0, 2)
+    """
+    return int.from_bytes(digest[:8], "big") % shards
+
+
+def event_of(raw: RawEvent, reading: Reading) -> Event:
+    """Return the single form of a decoded message."""
+    record, event_time, drift = reading
+    return Event(
+        event_id=record.event_id,
+        event_type=type(record).__struct_config__.tag,
+        user_id=record.user_id,
+        session_id=record.session_id,
+        event_time=event_time,
+        source_system=record.source_system,
+        details=msgspec.to_builtins(record.event_details),
+        drift=drift,
+        content=content_digest(record),
+        raw=raw,
+    )
+
+
+@dataclass
+class Decode(beam.PTransform[PCollection[RawEvent], Decoded]):
+    """Decode single messages: RawEvent -> Event, or Rejected with its reason.
+
+    Timestamps and windows stay as they are; an event's own time is in `event_time`. Every message
+    leaves once, on one of the two outputs. Counters: `read`, `rejected.<reason>`. Never raises for
+    what is in a message.
+
+    Args:
+        contracts: the event types that are known.
+        max_future: microseconds that an event may lie ahead of its publish time.
+        max_event_bytes: the largest payload, as received and inflated.
+        now: stands in for the publish time where there is none; None: no bound there.
+    """
+
+    contracts: Contracts
+    max_future: int = DAY
+    max_event_bytes: int = 1_000_000
+    now: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        _check(self.max_future, self.max_event_bytes)
+
+    def expand(self, pcoll: PCollection[RawEvent]) -> Decoded:
+        """Apply the transform."""
+        decoder = Decoder(self.contracts, self.max_future, self.max_event_bytes)
+        outputs = pcoll | "DecodeMessages" >> (
+            beam.ParDo(_Decode(decoder, self.now))
+            .with_output_types(Event, rejected=Rejected)
+            .with_outputs(_REJECTED, main="events")
+        )
+        return Decoded(outputs.events, outputs.rejected)
+
+
+@dataclass
+class DecodePacks(beam.PTransform[PCollection[RawPack], DecodedPacks]):
+    """Decode packed messages: RawPack -> (shard, EventPack), or Rejected with its reason.
+
+    Each bundle gathers its rows by shard, in order of arrival, into packs of up to 500 rows or
+    about 1 MB, in the global window, stamped with the least timestamp of the elements that the
+    rows came in. A message leaves once, as a row or as a Rejected; the same messages are accepted
+    and refused as by `Decode`. Counters: `read`, `rejected.<reason>`.
+
+    Args:
+        contracts: the event types that are known.
+        max_future: microseconds that an event may lie ahead of its publish time.
+        max_event_bytes: the largest payload, as received and inflated.
+        now: stands in for the publish time where there is none; None: no bound there.
+        shards: of the steps that keep state; part of their saved state.
+    """
+
+    contracts: Contracts
+    max_future: int = DAY
+    max_event_bytes: int = 1_000_000
+    now: int | None = None
+    shards: int = 16
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        _check(self.max_future, self.max_event_bytes)
+        if self.shards < 1:
+            message = f"shards is {self.shards}; give 1 or more"
+            raise ValueError(message)
+
+    def expand(self, pcoll: PCollection[RawPack]) -> DecodedPacks:
+        """Apply the transform."""
+        decoder = Decoder(self.contracts, self.max_future, self.max_event_bytes)
+        outputs = pcoll | "DecodePacks" >> (
+            beam.ParDo(_DecodePacks(decoder, self.now, self.shards))
+            .with_output_types(tuple[int, EventPack], rejected=Rejected)
+            .with_outputs(_REJECTED, main="packs")
+        )
+        return DecodedPacks(outputs.packs, outputs.rejected)
+
+
+def _check(max_future: int, max_event_bytes: int) -> None:
+    if max_future < 0:
+        message = f"max_future is {max_future}; give microseconds, 0 or more"
+        raise ValueError(message)
+    if max_event_bytes < 1:
+        message = f"max_event_bytes is {max_event_bytes}; give 1 or more"
+        raise ValueError(message)
+
+
+class _Refusing(beam.DoFn):
+    """What both forms share."""
+
+    def __init__(self, decoder: Decoder, now: int | None) -> None:
+        self._decoder = decoder
+        self._now = now
+        self._read = counter("read")
+        self._rejected = {reason: rejected_counter(reason.value) for reason in Reason}
+
+    def refuse(self, raw: RawEvent, refusal: Refusal) -> TaggedOutput:
+        """Count a refused message and send it to its output."""
+        self._rejected[refusal.reason].inc()
+        rejected = reject(raw, STEP, refusal.reason, refusal.detail, refusal.event_time)
+        return TaggedOutput(_REJECTED, rejected)
+
+
+class _Decode(_Refusing):
+    def process(self, element: RawEvent) -> Iterable[Any]:
+        self._read.inc()
+        reference = self._now if element.publish_time is None else element.publish_time
+        reading = self._decoder.read(element.payload, element.attributes, reference)
+        if isinstance(reading, Refusal):
+            yield self.refuse(element, reading)
+        else:
+            yield event_of(element, reading)
+
+
+class _DecodePacks(_Refusing):
+    def __init__(self, decoder: Decoder, now: int | None, shards: int) -> None:
+        super().__init__(decoder, now)
+        self._shards = shards
+        self._buffer = PackBuffer(_MAX_ROWS, _MAX_BYTES)
+
+    def start_bundle(self) -> None:
+        # Rows of a bundle that failed must not leave with the next one.
+        self._buffer = PackBuffer(_MAX_ROWS, _MAX_BYTES)
+
+    def process(self, element: RawPack, timestamp: Any = beam.DoFn.TimestampParam) -> Iterable[Any]:
+        self._read.inc(len(element))
+        read, add, shards, time = (
+            self._decoder.read,
+            self._buffer.add,
+            self._shards,
+            timestamp.micros,
+        )
+        for row, (payload, attributes, reference) in enumerate(self._columns(element)):
+            reading = read(payload, attributes, reference)
+            if isinstance(reading, Refusal):
+                yield self.refuse(element.row(row), reading)
+                continue
+            digest = id_digest(reading[0].event_id)
+            known = (digest, content_digest(reading[0]), reading[1])
+            full = add(shard_of(digest, shards), known, (element, row), time)
+            if full is not None:
+                yield _stamped(full)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for full in self._buffer.drain():
+            yield _stamped(full)
+
+    def _columns(self, pack: RawPack) -> Iterable[tuple[bytes, Any, int | None]]:
+        now, count = self._now, len(pack)
+        attributes: Iterable[Any] = pack.attributes or [None] * count
+        times: list[int | None] = [now] * count
+        if pack.publish_times:
+            times = [now if time is None else time for time in pack.publish_times]
+        return zip(pack.payloads, attributes, times, strict=True)
+
+
+def _stamped(full: Full) -> WindowedValue:
+    shard, pack, least = full
+    return WindowedValue((shard, pack), Timestamp(micros=least), (GlobalWindow(),))

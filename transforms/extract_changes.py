@@ -1,0 +1,202 @@
+"""Unique events -> what they change in each entity, merged by bundle; late events leave whole."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import msgspec
+from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindow, TimestampedValue
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.changes import ChangePack, RowPart
+from schemas.contract import Contracts
+from schemas.decoder import Decoder, Refusal
+from schemas.events import RawEvent
+from schemas.feature_set import FeatureSet
+from schemas.field_types import FieldType
+from schemas.late import LateEvent, late_event
+from schemas.packs import EventPack
+from schemas.pseudonym import Pseudonymiser
+from schemas.rejected import Reason, Rejected, reject
+from schemas.unknown_fields import drift_names
+from transforms.counters import counter, rejected_counter
+from transforms.feature_program import FeatureProgram
+
+__all__ = ["ExtractChanges", "Extracted", "shard_of"]
+
+_STEP = "ExtractChanges"
+_LATE = "late"
+_REJECTED = "rejected"
+_MOST_EVENTS = 20_000
+_MOST_ROWS = 1_000
+_NO_ATTRIBUTES: dict[str, str] = {}
+_UNREADABLE = (ValueError, msgspec.DecodeError, RecursionError)
+_NO_LONGER = Refusal(Reason.BAD_VALUE, "event: refused when it was decoded again")
+
+
+class Extracted(NamedTuple):
+    """Changes by shard of their row, late events, and events that can no longer be read."""
+
+    changes: PCollection[tuple[int, ChangePack]]
+    late: PCollection[LateEvent]
+    rejected: PCollection[Rejected]
+
+
+def shard_of(row_key: bytes, shards: int) -> int:
+    """Return the shard of a row: a stable digest, which is part of saved state.
+
+    >>> shard_of(b"bb#user#u1", 16)
+    0
+    """
+    digest = hashlib.blake2b(row_key, digest_size=8).digest()
+    return int.from_bytes(digest, "big") % shards
+
+
+@dataclass
+class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
+    """PCollection[EventPack] -> `Extracted(changes, late, rejected)`.
+
+    Comes right after dedupe: every event is in it once. An event is late iff its event time is
+    before its pack's watermark less the horizon; it leaves whole by `late` and changes last values
+    only. In batch, where that watermark is the beginning of time, nothing is late. Personal values
+    are pseudonymised before anything leaves, except in `rejected`, which holds original bytes.
+
+    Changes are merged by row over a bundle, at most 20,000 events, and keyed by `shard_of` their
+    row. A pack of changes has the least timestamp of the elements that it was collected from. The
+    merged changes of a repeated bundle are the same; changes may come in any order.
+
+    Windows: global only. Counters: `accepted` (events that are not late), `late`,
+    `rejected.<reason>`.
+
+    Errors: an event that dedupe let through and the contracts now refuse, as after an update with
+    other contracts, goes to `rejected`.
+
+    Args:
+        contracts: of all event types.
+        features: what is kept of each entity.
+        pseudonym_key: where the key is (see `schemas.pseudonym`); None if nothing is personal.
+        horizon: how late an event may be for its tiles, in seconds.
+        shards: parallelism of the entity step; part of its saved state.
+        max_event_bytes: as given to the decoder before.
+    """
+
+    contracts: Contracts
+    features: list[FeatureSet]
+    pseudonym_key: str | None
+    horizon: float
+    shards: int
+    max_event_bytes: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        if self.horizon <= 0:
+            msg = f"horizon={self.horizon}: give a number of seconds above 0"
+            raise ValueError(msg)
+        if self.shards < 1:
+            msg = f"shards={self.shards}: give at least 1"
+            raise ValueError(msg)
+
+    def expand(self, packs: PCollection[EventPack]) -> Extracted:
+        """Extract by bundle."""
+        extract = (
+            beam.ParDo(_Extract(self))
+            .with_output_types(tuple[int, ChangePack], late=LateEvent, rejected=Rejected)
+            .with_outputs(_LATE, _REJECTED, main="changes")
+        )
+        outputs = packs | "CollectChanges" >> extract
+        return Extracted(outputs["changes"], outputs[_LATE], outputs[_REJECTED])
+
+
+class _Extract(beam.DoFn):
+    """Carries events to the compiled features, and what they collected to the next step."""
+
+    def __init__(self, given: ExtractChanges) -> None:
+        self._contracts = given.contracts
+        self._features = given.features
+        self._key = given.pseudonym_key
+        self._horizon = round(given.horizon * 1_000_000)
+        self._shards = given.shards
+        self._max_event_bytes = given.max_event_bytes
+        self._accepted = counter("accepted")
+        self._late = counter("late")
+
+    def setup(self) -> None:
+        self._decoder = Decoder(self._contracts, max_event_bytes=self._max_event_bytes)
+        self._pseudonymiser = Pseudonymiser(self._contracts, self._key)
+        self._program = FeatureProgram(self._contracts, self._features)
+
+    def start_bundle(self) -> None:
+        self._program.take()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._events = 0
+        self._least: Timestamp = MAX_TIMESTAMP
+
+    def process(
+        self, pack: EventPack, timestamp: Timestamp = beam.DoFn.TimestampParam
+    ) -> Iterator[Any]:
+        self._least = min(self._least, timestamp)
+        yield from self._collect(pack)
+        if self._events >= _MOST_EVENTS:
+            for change in self._changes():
+                yield TimestampedValue(change, self._least)
+            self._begin()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for change in self._changes():
+            yield WindowedValue(change, self._least, (GlobalWindow(),))
+        self._begin()
+
+    def _collect(self, pack: EventPack) -> Iterator[TaggedOutput]:
+        """Add all rows of a pack; yield those that leave by another way."""
+        late_before = pack.watermark - self._horizon
+        attributes = pack.raw.attributes
+        late = refused = 0
+        for row, payload in enumerate(pack.raw.payloads):
+            event_time = pack.event_times[row]
+            try:
+                record = self._decoder.reread(
+                    payload, attributes[row] if attributes else _NO_ATTRIBUTES
+                )
+            except _UNREADABLE:
+                refused += 1
+                yield TaggedOutput(_REJECTED, self._reject(pack.raw.row(row), event_time))
+                continue
+            self._pseudonymiser.apply(record)
+            is_late = event_time < late_before
+            self._program.add(record, event_time, is_late)
+            if is_late:
+                late += 1
+                yield TaggedOutput(_LATE, self._whole(record, event_time, pack.raw.row(row)))
+        self._late.inc(late)
+        self._accepted.inc(len(pack) - late - refused)
+        self._events += len(pack)
+
+    def _reject(self, raw: RawEvent, event_time: int) -> Rejected:
+        read = self._decoder.read(raw.payload, raw.attributes, None)
+        refusal = read if isinstance(read, Refusal) else _NO_LONGER
+        rejected_counter(refusal.reason.value).inc()
+        return reject(raw, _STEP, refusal.reason, refusal.detail, event_time)
+
+    def _whole(self, record: Any, event_time: int, raw: RawEvent) -> LateEvent:
+        read = self._decoder.read(raw.payload, raw.attributes, None)
+        drift = None if isinstance(read, Refusal) else read[2]
+        unknown = drift_names(drift, self._fields(record)) if drift else []
+        return late_event(record, event_time, raw, unknown)
+
+    def _fields(self, record: Any) -> dict[str, FieldType]:
+        details = self._contracts.types[type(record).__struct_config__.tag].fields
+        envelope = self._contracts.envelope.fields
+        return {**envelope, "event_details": FieldType(kind="record", fields=details)}
+
+    def _changes(self) -> Iterator[tuple[int, ChangePack]]:
+        by_shard: dict[int, list[RowPart]] = {}
+        for part in self._program.take():
+            by_shard.setdefault(shard_of(part.row_key, self._shards), []).append(part)
+        for shard, rows in by_shard.items():
+            for first in range(0, len(rows), _MOST_ROWS):
+                yield shard, ChangePack(rows[first : first + _MOST_ROWS])

@@ -1,0 +1,180 @@
+"""The Beam side of dedupe: state and timer of a shard in stream, its group in batch."""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import msgspec
+from apache_beam.coders import BytesCoder
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import (
+    BagStateSpec,
+    ReadModifyWriteStateSpec,
+    TimerSpec,
+    on_timer,
+)
+from apache_beam.utils.shared import Shared
+from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
+
+from schemas.events import MAX_MICROS, MIN_MICROS
+from schemas.packs import EventPack
+from transforms.counters import counter, distribution
+from transforms.fence import Fence
+from transforms.seen_ids import Anchor, Retention, SeenIds, Verdict
+from transforms.survivors import survivors
+from transforms.watermark_clock import WatermarkClock
+
+__all__ = ["CONFLICTS", "DUPLICATES", "ChooseSurvivors", "FindCopies"]
+
+DUPLICATES = "duplicates"
+CONFLICTS = "conflicts"
+
+
+class _Header(msgspec.Struct, array_like=True):
+    """What a shard saves beside its log."""
+
+    nonce: bytes
+    clock: WatermarkClock
+
+
+class _Outputs:
+    """Counts a verdict and gives out its packs."""
+
+    def __init__(self) -> None:
+        self._duplicate, self._conflict = counter("duplicate"), counter("conflict")
+        self._distance = distribution("duplicate_distance_ms")
+
+    def of(self, pack: EventPack, verdict: Verdict, watermark: int) -> Iterator[Any]:
+        """Give the unique rows to the main output, stamped with the watermark."""
+        unique, duplicates, conflicts, distances = verdict
+        if len(unique) == len(pack):
+            yield msgspec.structs.replace(pack, watermark=watermark)
+            return
+        if unique:
+            yield msgspec.structs.replace(pack.take(unique), watermark=watermark)
+        if duplicates:
+            self._duplicate.inc(len(duplicates))
+            yield TaggedOutput(DUPLICATES, pack.take(duplicates))
+        if conflicts:
+            self._conflict.inc(len(conflicts))
+            yield TaggedOutput(CONFLICTS, pack.take(conflicts))
+        for distance in distances:
+            self._distance.update(distance // 1_000)
+
+
+class FindCopies(beam.DoFn):
+    """Carries state and the timer of one shard to `SeenIds` and `WatermarkClock`."""
+
+    _HEADER = ReadModifyWriteStateSpec("header", BytesCoder())
+    _LOG = BagStateSpec("log", BytesCoder())
+    _TICK = TimerSpec("tick", TimeDomain.WATERMARK)
+    _HEADER_PARAM = beam.DoFn.StateParam(_HEADER)
+    _LOG_PARAM = beam.DoFn.StateParam(_LOG)
+    _TICK_PARAM = beam.DoFn.TimerParam(_TICK)
+
+    def __init__(self, retention: Retention) -> None:
+        self._retention = retention
+        self._outputs = _Outputs()
+        # One fence a process: the next bundle of a shard may run in another instance.
+        self._shared = Shared()
+
+    def setup(self) -> None:
+        """Find the copies that this process holds."""
+        self._fence: Fence[SeenIds] = self._shared.acquire(Fence)
+
+    def start_bundle(self) -> None:
+        """Number the bundle as no other."""
+        self._bundle = int.from_bytes(os.urandom(7), "big") + 1
+
+    def process(
+        self,
+        element: tuple[int, EventPack],
+        timestamp: Any = beam.DoFn.TimestampParam,
+        header: Any = _HEADER_PARAM,
+        log: Any = _LOG_PARAM,
+        timer: Any = _TICK_PARAM,
+    ) -> Iterator[Any]:
+        """Sort one pack."""
+        shard, pack = element
+        clock, seen = self._take(shard, header, log)
+        moment = _moment(timestamp, pack)
+        target = clock.seen(moment, self._bundle)
+        if target is not None:
+            timer.set(_timestamp(target))
+        arrival = self._arrival(clock, moment)
+        if arrival.dated:
+            seen.date(arrival.time)
+        verdict, entry = seen.admit(pack.ids, pack.contents, pack.event_times, arrival)
+        if entry:
+            log.add(entry)
+        self._put(shard, clock, seen, header, log)
+        yield from self._outputs.of(pack, verdict, max(clock.lower, timestamp.micros))
+
+    @on_timer(_TICK)
+    def tick(
+        self,
+        shard: Any = beam.DoFn.KeyParam,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        header: Any = _HEADER_PARAM,
+        log: Any = _LOG_PARAM,
+        timer: Any = _TICK_PARAM,
+    ) -> None:
+        """Forget what has expired; stop when nothing is left to forget."""
+        clock, seen = self._take(shard, header, log)
+        target = clock.fired(timestamp.micros, self._bundle)
+        seen.drop(clock.lower)
+        if not len(seen):
+            clock.rest()
+        elif target is not None:
+            timer.set(_timestamp(target))
+        self._put(shard, clock, seen, header, log)
+
+    def _arrival(self, clock: WatermarkClock, moment: int) -> Anchor:
+        """Take the clock's bound if it is near; a far one would keep ids for far too long."""
+        begun = clock.lower > MIN_MICROS
+        near = not begun or clock.bound - clock.lower <= self._retention.horizon
+        if clock.bound < MAX_MICROS and near:
+            return Anchor(clock.bound, dated=True)
+        return Anchor(max(moment, clock.lower), dated=False)
+
+    def _take(self, shard: int, header: Any, log: Any) -> tuple[WatermarkClock, SeenIds]:
+        saved = header.read()
+        if not saved:
+            self._fence.take(shard, None)
+            return WatermarkClock(self._retention.tick), SeenIds(self._retention)
+        known = msgspec.msgpack.decode(saved, type=_Header)
+        seen = self._fence.take(shard, known.nonce)
+        if seen is None:
+            seen = SeenIds.load(self._retention, log.read(), known.clock.lower)
+        return known.clock, seen
+
+    def _put(self, shard: int, clock: WatermarkClock, seen: SeenIds, header: Any, log: Any) -> None:
+        snapshot = seen.compact()
+        if snapshot is not None:
+            log.clear()
+            for entry in snapshot:
+                log.add(entry)
+        header.write(msgspec.msgpack.encode(_Header(self._fence.put(shard, seen), clock)))
+
+
+class ChooseSurvivors(beam.DoFn):
+    """Sorts the packs of one shard, all of them at once."""
+
+    def __init__(self) -> None:
+        self._outputs = _Outputs()
+
+    def process(self, element: tuple[int, Iterable[EventPack]]) -> Iterator[Any]:
+        """Sort one group, which is read three times."""
+        for pack, verdict in survivors(element[1]):
+            yield from self._outputs.of(pack, verdict, MIN_MICROS)
+
+
+def _moment(timestamp: Any, pack: EventPack) -> int:
+    """Return the element's time, or where it has none the least event time, in microseconds."""
+    return min(pack.event_times) if timestamp <= MIN_TIMESTAMP else int(timestamp.micros)
+
+
+def _timestamp(micros: int) -> Timestamp:
+    return Timestamp(micros=max(micros, MIN_TIMESTAMP.micros))

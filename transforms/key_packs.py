@@ -1,0 +1,84 @@
+"""Bring every event to the shard that its id belongs to."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.pvalue import PCollection
+
+from schemas.packs import EventPack
+
+__all__ = ["KeyPacks", "rekey", "shard_of", "shards_of"]
+
+_ID_BYTES = 16
+
+
+def shard_of(identity: bytes, shards: int) -> int:
+    """Return the shard of a 16-byte digest; the same on every machine and in every release.
+
+    >>> shard_of(bytes(7) + b"!" + bytes(8), 16)
+    1
+    """
+    return int.from_bytes(identity[:8], "big") % shards
+
+
+def shards_of(ids: Sequence[bytes], shards: int) -> list[int]:
+    """Return `shard_of` for each id."""
+    heads = np.frombuffer(b"".join(ids), dtype=">u8")[::2]
+    owners: list[int] = (heads % np.uint64(shards)).tolist()
+    return owners
+
+
+def rekey(keyed: tuple[int, EventPack], shards: int) -> Iterator[tuple[int, EventPack]]:
+    """Give a pack its right key; split it if its rows belong to several shards. Empty: nothing.
+
+    Errors: an id that is not of 16 bytes, or a column of another length, raises `ValueError`.
+    """
+    key, pack = keyed
+    _check(pack)
+    belongs = shards_of(pack.ids, shards)
+    if belongs.count(key) == len(belongs):
+        if belongs:
+            yield keyed
+        return
+    for shard in sorted(set(belongs)):
+        yield shard, pack.take([row for row, owner in enumerate(belongs) if owner == shard])
+
+
+def _check(pack: EventPack) -> None:
+    if set(map(len, pack.ids)) - {_ID_BYTES}:
+        msg = f"EventPack.ids: an id is not a digest of {_ID_BYTES} bytes"
+        raise ValueError(msg)
+    columns = (pack.contents, pack.event_times, pack.raw.payloads)
+    if any(len(column) != len(pack) for column in columns):
+        msg = f"EventPack of {len(pack)} ids: its columns are not of the same length"
+        raise ValueError(msg)
+    if min(map(len, pack.contents), default=4) < 4:
+        msg = "EventPack.contents: a digest has less than 4 bytes"
+        raise ValueError(msg)
+
+
+@dataclass
+class KeyPacks(
+    beam.PTransform[PCollection[tuple[int, EventPack]], PCollection[tuple[int, EventPack]]]
+):
+    """(any key, `EventPack`) -> (shard of its ids, `EventPack`), a pack split where it has several.
+
+    Window, timestamp and order of rows stay.
+
+    Args:
+        shards: how many shards there are.
+    """
+
+    shards: int
+
+    def expand(
+        self, packs: PCollection[tuple[int, EventPack]]
+    ) -> PCollection[tuple[int, EventPack]]:
+        """Key each pack."""
+        keyed: Any = packs | "Rekey" >> beam.FlatMap(rekey, self.shards).with_output_types(
+            tuple[int, EventPack]
+        )
+        return keyed

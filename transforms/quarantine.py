@@ -1,0 +1,102 @@
+"""Keeps what was refused: Avro objects by step and day, whose names come from their content.
+
+The quarantine holds original bytes, so it is as restricted as the raw archive.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import apache_beam as beam
+import msgspec
+from apache_beam.pvalue import PCollection
+
+from schemas.quarantine_avro import from_avro, identity, to_avro
+from schemas.rejected import Rejected
+from transforms.object_store import check_path, read_objects
+from transforms.write_objects import ObjectForm, PackRecords, WriteObjects, date_folder
+
+__all__ = ["Quarantine", "quarantine_folder", "read_quarantine"]
+
+_SUFFIX = ".avro"
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+_DECODER = msgspec.msgpack.Decoder(Rejected)
+
+
+@dataclass
+class Quarantine(beam.PTransform[PCollection[Rejected], PCollection[str]]):
+    """PCollection[Rejected] -> Avro objects; yields the names of the objects, relative to `path`.
+
+    `<path>/step=<step>/dt=YYYY-MM-DD/<digest>.avro`; the day is that of the publish time, else of
+    the rejection, in UTC. The digest is of the records without `rejected_at` and `attempt`, so a
+    repeated bundle writes the same objects and none twice. Any windows; late data is kept. Stamps
+    `rejected_at`, and `job` where it is empty. Counter: `quarantined`.
+
+    Raises, at run time: `ObjectStoreError`, which fails the bundle: nothing is dropped.
+
+    Args:
+        path: local folder or gs://BUCKET/FOLDER.
+        job: the name to stamp.
+        max_bytes: size of a pack of records.
+        clock: seconds since the epoch, for `rejected_at`.
+    """
+
+    path: str
+    job: str = ""
+    max_bytes: int = 4_000_000
+    clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        """Check the path; nothing is opened."""
+        self.path = check_path(self.path)
+
+    def expand(self, rejected: PCollection[Rejected]) -> PCollection[str]:
+        """Stamp, pack, write."""
+        stamp = beam.ParDo(_StampRejects(self.job, self.clock))
+        return (
+            rejected
+            | "StampRejects" >> stamp.with_output_types(tuple[str, bytes])
+            | "PackRejects" >> PackRecords(self.max_bytes)
+            | "WriteRejects" >> WriteObjects(self.path, _FORM)
+        )
+
+
+def quarantine_folder(record: Rejected) -> str:
+    """Return the folder of a stamped record.
+
+    >>> quarantine_folder(Rejected("Decode", "not_json", "", b"", {}, "", "", None, 0))
+    'step=Decode/dt=1970-01-01'
+    """
+    time_ = record.rejected_at if record.publish_time is None else record.publish_time
+    return f"step={quote(record.step, safe='')}/{date_folder(time_)}"
+
+
+def read_quarantine(path: str) -> Iterator[Rejected]:
+    """Yield all records below a path (a quarantine, a part of it, or one object), by object."""
+    for _, content in read_objects(path, _SUFFIX):
+        yield from from_avro(content)
+
+
+class _StampRejects(beam.DoFn):
+    """Completes records and finds their folder."""
+
+    def __init__(self, job: str, clock: Callable[[], float]) -> None:
+        self._job, self._clock = job, clock
+
+    def process(self, record: Rejected) -> Iterator[tuple[str, bytes]]:
+        stamped = msgspec.structs.replace(
+            record, rejected_at=int(self._clock() * 1e6), job=record.job or self._job
+        )
+        yield quarantine_folder(stamped), _ENCODER.encode(stamped)
+
+
+def _identity(record: bytes) -> bytes:
+    return identity(_DECODER.decode(record))
+
+
+def _encode(records: Sequence[bytes]) -> bytes:
+    return to_avro([_DECODER.decode(record) for record in records])
+
+
+_FORM = ObjectForm(_SUFFIX, _encode, _identity, "quarantined")

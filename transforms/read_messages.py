@@ -1,0 +1,208 @@
+"""Pub/Sub on any engine: Beam's source where it is good, a splittable one everywhere else."""
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.gcp.pubsub import ReadFromPubSub
+from apache_beam.pvalue import PBegin, PCollection
+from apache_beam.transforms.window import GlobalWindow, TimestampedValue
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.events import RawEvent
+from schemas.packs import RawPack
+from transforms.pubsub_messages import PACK_BYTES, PACK_MESSAGES, raw_of, row_times
+from transforms.pubsub_reader import PullPacks
+from transforms.pubsub_session import SessionKey
+
+__all__ = ["SOURCES", "PackMessages", "ReadMessages"]
+
+SOURCES = ("auto", "beam", "portable")
+"""The values of `--pubsub_source`."""
+
+_NAME = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
+# By name: importing the Dataflow runner would cost every other job a second.
+_BEAM_RUNNERS = {"DataflowRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner"}
+
+
+@dataclass
+class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
+    """A subscription -> `RawEvent`, or `RawPack` of up to 500 of them, in the global window.
+
+    The element's timestamp is the message's time: its publish time, or what `timestamp_attribute`
+    says (epoch milliseconds or RFC 3339; unreadable or missing: the publish time). A pack has the
+    least of its messages' times.
+
+    **Source.** `beam` is Beam's `ReadFromPubSub`, `portable` a splittable DoFn of this suite;
+    `auto` takes Beam's on Dataflow and on the direct runners, which have no other, and the portable
+    one on every other engine, decided by the pipeline's runner when the transform is applied. No
+    `id_label` is ever used: Pub/Sub repeats messages, `transforms.deduplicate` removes them.
+
+    **What each engine guarantees** (portable). A message is acknowledged when two bundles have been
+    finalized one after the other: its own, and one that began after that (see
+    `transforms.pubsub_turns`). Flink finalizes bundles when a checkpoint is complete, so a message
+    is acknowledged once a *complete* checkpoint holds its effect, and a killed job loses nothing;
+    without checkpoints nothing is ever acknowledged, and more than one concurrent checkpoint is
+    not supported. Prism finalizes when a bundle's output is in its memory, so a failed bundle is
+    delivered again, but a killed Prism takes with it what it had acknowledged. Dataflow (`beam`)
+    acknowledges after its own durable commit; the direct runner acknowledges *before* processing.
+    Every message comes once or more, in no order; it comes again after a failed bundle, a restart
+    or a lost acknowledgement.
+
+    **Bounds.** The readers of one process together never hold more than `max_outstanding_messages`
+    unacknowledged messages, nor more than `max_outstanding_bytes` of payload, but for messages
+    larger than any before. The engine may queue more: Prism has no back-pressure. Deadlines are
+    extended by 30 s at a time while a bundle is open and while a message waits for its
+    acknowledgement.
+
+    **Watermark.** The oldest time unacknowledged or received lately, less `watermark_slack`; the
+    clock less the slack once nothing is held and every reader of the process has asked in vain; it
+    stands while the server cannot be reached, and never goes back. A message that is delivered
+    again after a crash keeps its old time and can be behind it: nothing is dropped in the global
+    window, while a window further on applies its allowed lateness.
+
+    **End.** With `stop_after_idle` the source ends once nothing came for so many seconds and all is
+    acknowledged: windows and timers fire and the job ends by itself. Without, it never ends;
+    draining stops it, and what was not acknowledged stays in the subscription.
+
+    **Errors.** Transient ones (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL,
+    ABORTED) are tried again for ever with growing pauses; any other fails the job with the one line
+    of `transforms.pubsub_client.SubscriptionError`, which names subscription and remedy.
+
+    Args:
+        subscription: `projects/PROJECT/subscriptions/NAME`.
+        source: `auto`, `beam` or `portable`.
+        readers: how many pull at the same time (portable).
+        max_outstanding_messages: bound of the unacknowledged messages of a process (portable).
+        max_outstanding_bytes: bound of their payloads (portable).
+        timestamp_attribute: attribute that holds a message's time.
+        watermark_slack: seconds by which messages may come out of order (portable).
+        stop_after_idle: seconds without messages after which the source ends (portable).
+        packed: return `RawPack` instead of `RawEvent`.
+    """
+
+    subscription: str
+    source: str = "auto"
+    readers: int = 2
+    max_outstanding_messages: int = 100_000
+    max_outstanding_bytes: int = 256 << 20
+    timestamp_attribute: str | None = None
+    watermark_slack: float = 2.0
+    stop_after_idle: float | None = None
+    packed: bool = False
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.subscription):
+            _refuse("subscription", self.subscription, "projects/PROJECT/subscriptions/NAME")
+        if self.source not in SOURCES:
+            _refuse("source", self.source, f"one of {', '.join(SOURCES)}")
+        for name in ("readers", "max_outstanding_messages", "max_outstanding_bytes"):
+            if getattr(self, name) < 1:
+                _refuse(name, getattr(self, name), "1 or more")
+        for name in ("watermark_slack", "stop_after_idle"):
+            if (getattr(self, name) or 0) < 0:
+                _refuse(name, getattr(self, name), "0 or more seconds")
+        if self.source == "beam" and self.stop_after_idle is not None:
+            _refuse_end("source is beam")
+
+    def expand(self, pbegin: PBegin) -> PCollection[Any]:
+        """Read by the source that suits the pipeline's runner."""
+        if self._by_beam(pbegin.pipeline.runner):
+            return self._read_by_beam(pbegin)
+        packs = self._pull(pbegin)
+        if self.packed:
+            return packs
+        unpack = beam.FlatMap(_unpack, self.timestamp_attribute)
+        return packs | "UnpackMessages" >> unpack.with_output_types(RawEvent)
+
+    def _by_beam(self, runner: Any) -> bool:
+        names = {each.__name__ for each in type(runner).__mro__}
+        beams = self.source == "beam" or (self.source == "auto" and bool(names & _BEAM_RUNNERS))
+        if beams and self.stop_after_idle is not None:
+            _refuse_end(f"the runner is {type(runner).__name__}")
+        return beams
+
+    def _pull(self, pbegin: PBegin) -> PCollection[RawPack]:
+        # Drawn for each pipeline: a job must not acknowledge what another one in this process read.
+        job = uuid.uuid4().hex
+        bounds = (self.max_outstanding_messages, self.max_outstanding_bytes)
+        key = SessionKey(self.subscription, job, *bounds, self.watermark_slack)
+        pull = PullPacks(key, self.timestamp_attribute, self.stop_after_idle)
+        return (
+            pbegin
+            | "CountReaders" >> beam.Create(range(self.readers))
+            # A plain step of our own before the splittable one. Prism finalizes every bundle of a
+            # stage that *begins* with a splittable DoFn with a finalizer, also if it only prepares
+            # the restrictions, and the SDK answers that with "not in a finalizable state".
+            | "NameReaders" >> beam.Map(str).with_output_types(str)
+            | "PullPacks" >> beam.ParDo(pull).with_output_types(RawPack)
+        )
+
+    def _read_by_beam(self, pbegin: PBegin) -> PCollection[Any]:
+        read = ReadFromPubSub(
+            subscription=self.subscription,
+            with_attributes=True,
+            timestamp_attribute=self.timestamp_attribute,
+        )
+        messages = pbegin | "ReadFromPubSub" >> read
+        raws = messages | "TakeMessages" >> beam.Map(raw_of).with_output_types(RawEvent)
+        return raws | "PackMessages" >> beam.ParDo(PackMessages()) if self.packed else raws
+
+
+class PackMessages(beam.DoFn):
+    """`RawEvent` -> `RawPack` of one bundle's messages, with the least of their timestamps."""
+
+    def __init__(self) -> None:
+        self._rows: list[RawEvent] = []
+        self._size = 0
+        self._oldest: Timestamp = MAX_TIMESTAMP
+
+    def start_bundle(self) -> None:
+        """Begin with nothing, also after a bundle that failed."""
+        self._begin()
+
+    def process(
+        self, element: RawEvent, timestamp: Timestamp = beam.DoFn.TimestampParam
+    ) -> Iterator[RawPack]:
+        """Take a message; hand on the pack that it does not fit into any more."""
+        size = len(element.payload)
+        if len(self._rows) >= PACK_MESSAGES or self._size + size > PACK_BYTES:
+            yield from self._packed()
+        self._rows.append(element)
+        self._size += size
+        self._oldest = min(self._oldest, timestamp)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Hand on the last pack."""
+        for stamped in self._packed():
+            yield WindowedValue(stamped.value, stamped.timestamp, (GlobalWindow(),))
+
+    def _begin(self) -> None:
+        self._rows, self._size, self._oldest = [], 0, MAX_TIMESTAMP
+
+    def _packed(self) -> Iterator[Any]:
+        if self._rows:
+            yield TimestampedValue(RawPack.of(self._rows), self._oldest)
+            self._begin()
+
+
+def _unpack(pack: RawPack, attribute: str | None) -> Iterator[TimestampedValue]:
+    for index, time in enumerate(row_times(pack, attribute)):
+        yield TimestampedValue(pack.row(index), Timestamp(micros=time))
+
+
+def _refuse(name: str, value: object, remedy: str) -> None:
+    message = f"{name}={value!r}: give {remedy}"
+    raise ValueError(message)
+
+
+def _refuse_end(because: str) -> None:
+    message = (
+        f"stop_after_idle needs the portable source, but {because}: take --pubsub_source=portable "
+        "on Prism or Flink, or leave stop_after_idle out"
+    )
+    raise ValueError(message)

@@ -1,0 +1,120 @@
+"""Writes the cells that Bigtable would get as NDJSON, one cell a line.
+
+`schemas.cell_lines` gives the form and says how a reader combines lines.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.cell_lines import CellLine, lines_of, parse_line
+from schemas.cells import RowChange
+from transforms.counters import counter
+from transforms.object_store import check_path, read_objects, replace_object
+from transforms.write_objects import WriteObjects, lines_form
+
+__all__ = ["WriteCellLines", "read_cell_lines"]
+
+_FILE_SUFFIXES = (".ndjson", ".jsonl", ".json")
+_LINES_A_PACK = 20_000
+
+
+@dataclass
+class WriteCellLines(beam.PTransform[PCollection[RowChange], PCollection[str]]):
+    """PCollection[RowChange] -> NDJSON of their cells, sorted; yields the names of what it wrote.
+
+    A path that ends in `.ndjson`, `.jsonl` or `.json` is one file, also where there are no cells;
+    it replaces an older one, and its lines must fit one worker's memory. Any other path is a folder
+    of objects with content-derived names, as in `WriteObjects`; objects of another run stay.
+    What a cell clears is not written: the greatest version counts. A stream needs a folder.
+    Counters: `mutations` and `written`, as in `WriteCells`, which refuses; this never does.
+
+    Args:
+        path: local path or gs://BUCKET/PATH.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        """Check the path; nothing is opened."""
+        self.path = check_path(self.path)
+
+    def expand(self, changes: PCollection[RowChange]) -> PCollection[str]:
+        """Encode by bundle, then write behind a stable boundary."""
+        is_file = self.path.endswith(_FILE_SUFFIXES)
+        if is_file and not changes.is_bounded:
+            msg = f"path {self.path!r}: a stream needs a folder, not a file"
+            raise ValueError(msg)
+        packs = (
+            changes
+            | "LeaveWindows" >> beam.WindowInto(GlobalWindows())
+            | "EncodeLines" >> beam.ParDo(_EncodeLines()).with_output_types(tuple[str, list[bytes]])
+        )
+        if is_file:
+            return packs | "WriteOneFile" >> _WriteOneFile(self.path)
+        return packs | "WriteCellObjects" >> WriteObjects(self.path, lines_form("cells_written"))
+
+
+def read_cell_lines(path: str) -> Iterator[CellLine]:
+    """Yield the cells of a file, or of all NDJSON objects below a folder."""
+    for _, content in read_objects(path, ".ndjson"):
+        yield from map(parse_line, content.splitlines())
+
+
+@dataclass
+class _WriteOneFile(beam.PTransform[PCollection[tuple[str, list[bytes]]], PCollection[str]]):
+    path: str
+
+    def expand(self, packs: PCollection[tuple[str, list[bytes]]]) -> PCollection[str]:
+        # The empty pack makes a file also of no lines.
+        empty = packs.pipeline | "NoLines" >> beam.Create([("", [])]).with_output_types(
+            tuple[str, list[bytes]]
+        )
+        return (
+            (packs, empty)
+            | "AddNoLines" >> beam.Flatten()
+            | "GroupAll" >> beam.GroupByKey()
+            | "ReplaceFile" >> beam.Map(_replace_file, self.path).with_output_types(str)
+        )
+
+
+def _replace_file(group: tuple[str, Iterable[list[bytes]]], path: str) -> str:
+    lines = sorted(line for pack in group[1] for line in pack)
+    replace_object(path, b"".join(line + b"\n" for line in lines))
+    return path
+
+
+class _EncodeLines(beam.DoFn):
+    """Collects the lines of a bundle."""
+
+    def setup(self) -> None:
+        self._mutations, self._written = counter("mutations"), counter("written")
+
+    def start_bundle(self) -> None:
+        self._lines: list[bytes] = []
+        self._changes = 0
+        self._time: Any = None
+
+    def process(
+        self, change: RowChange, timestamp: Any = beam.DoFn.TimestampParam
+    ) -> Iterator[tuple[str, list[bytes]]]:
+        self._lines += lines_of(change)
+        self._changes += 1
+        self._time = timestamp
+        if len(self._lines) >= _LINES_A_PACK:
+            yield "", self._taken()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._changes:
+            yield WindowedValue(("", self._taken()), self._time, [GlobalWindow()])
+
+    def _taken(self) -> list[bytes]:
+        self._mutations.inc(self._changes)
+        self._written.inc(self._changes)
+        lines, self._lines, self._changes = self._lines, [], 0
+        return lines
