@@ -10,11 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import state_per_id
 from benchmarks.harness import BenchmarkError, run_row
 from benchmarks.rows import ROWS
 
 _RESULTS = Path(__file__).parent / "results"
 _QUICK = 0.02
+_STATE = "state_per_id"
 _COLUMNS = ("contender", "events", "seconds", "events/s", "peak MB", "ratio", "target", "")
 
 
@@ -22,6 +24,8 @@ def main() -> int:
     """Measure what is asked for; return 1 where a result was wrong, whatever the times are."""
     options = _options()
     failed = 0
+    if options.quick:
+        _say("quick: the engines' start outweighs the work, so the ratios tell little")
     for row in ROWS:
         if options.only and options.only != row.name:
             continue
@@ -35,11 +39,23 @@ def main() -> int:
         print(_table(document), flush=True)
         if not options.quick:
             _write(document)
+    if options.only in (None, _STATE):
+        _measure_state(written=not options.quick)
     return failed
 
 
+def _measure_state(*, written: bool) -> None:
+    document = state_per_id.measure()
+    print(f"\n{document['name']}: {document['title']}")
+    for figure in document["figures"]:
+        held = f"{figure['bytes_per_id']:.1f} bytes (target {figure['target']})"
+        print(f"{figure['what'].ljust(14)}{held} at {figure['ids']:,} ids")
+    if written:
+        _write(document)
+
+
 def _options() -> argparse.Namespace:
-    names = [row.name for row in ROWS]
+    names = [*(row.name for row in ROWS), _STATE]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Seconds leave out interpreter start and imports."
     )

@@ -45,11 +45,12 @@ def main(run: Callable[[str], Outcome]) -> None:
     parser.add_argument("--input", required=True)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    begun = time.perf_counter()
+    begun, busy = time.perf_counter(), time.process_time()
     outcome = run(options.input)
-    seconds = time.perf_counter() - begun
+    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - busy
     result = outcome.result()
     if options.json:
-        print(json.dumps({"seconds": seconds, "events": outcome.events, "result": result}))
+        told = {"seconds": seconds, "cpu_seconds": cpu_seconds, "events": outcome.events}
+        print(json.dumps({**told, "result": result}))
     else:
         print(f"{outcome.events} events in {seconds:.2f} s; result {result}")

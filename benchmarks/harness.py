@@ -64,13 +64,18 @@ class Row(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """One run. `seconds` is the contender's own figure, `wall` that of the whole process."""
+    """One run. `seconds` is the contender's own figure, `wall` that of the whole process.
+
+    `cpu_seconds` is what the work took of the processor, where the contender tells it: it says
+    whether a difference is one of the machine's other work.
+    """
 
     seconds: float
     events: int
     result: str
     wall: float
     peak_mb: float
+    cpu_seconds: float | None = None
 
 
 def run_row(
@@ -123,7 +128,8 @@ def run_once(contender: Contender, path: Path) -> Measured:
             raise BenchmarkError(_failure(contender, process.returncode, _text(complaints)))
         said = json.loads(_text(out).strip().splitlines()[-1])
     peak = usage.ru_maxrss / (1_024 if sys.platform != "darwin" else 1_048_576)
-    return Measured(said["seconds"], said["events"], said["result"], wall, peak)
+    taken = said["seconds"], said["events"], said["result"]
+    return Measured(*taken, wall, peak, said.get("cpu_seconds"))
 
 
 def _compared(
@@ -138,6 +144,7 @@ def _compared(
             "events": runs[0].events,
             "seconds": round(statistics.median(run.seconds for run in runs), 3),
             "seconds_each": [round(run.seconds, 3) for run in runs],
+            "cpu_seconds": _median_or_none([run.cpu_seconds for run in runs]),
             "wall_seconds": round(statistics.median(run.wall for run in runs), 3),
             "events_per_second": round(rate),
             "peak_mb": round(max(run.peak_mb for run in runs), 1),
@@ -145,6 +152,11 @@ def _compared(
             "target": target,
             "own_input": given != entries[0][1],
         }
+
+
+def _median_or_none(figures: list[float | None]) -> float | None:
+    told = [figure for figure in figures if figure is not None]
+    return round(statistics.median(told), 3) if told else None
 
 
 def _rate(runs: list[Measured]) -> float:

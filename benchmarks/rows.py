@@ -3,10 +3,39 @@
 from benchmarks import oracles
 from benchmarks.harness import Contender, Peer, Row
 from benchmarks.inputs import Input
+from benchmarks.pubsub_load import digest_of_lines
 
 __all__ = ["ROWS"]
 
 ROWS = (
+    Row(
+        "distinct_count",
+        "dedupe and count per type and minute, batch",
+        Input(1_000_000),
+        Contender("packed", "bench_distinct_count"),
+        (Peer(Contender("Distinct, json.loads, WindowInto, Count", "peers.distinct_count"), 12),),
+        oracles.counts_by_minute,
+    ),
+    Row(
+        "deduplicate",
+        "exact stateful dedupe with a horizon",
+        Input(200_000),
+        Contender("DeduplicatePacks", "bench_deduplicate"),
+        (
+            Peer(
+                Contender(
+                    "DeduplicatePerKey, state cache off", "peers.deduplicate_per_key_uncached"
+                ),
+                8,
+            ),
+            Peer(
+                Contender("DeduplicatePerKey, as shipped", "peers.deduplicate_per_key"),
+                150,
+                Input(5_000),
+            ),
+        ),
+        oracles.unique_ids,
+    ),
     Row(
         "hot_path",
         "file to cells, shipped features, batch",
@@ -22,6 +51,20 @@ ROWS = (
         Contender("WriteCells", "bench_mutations"),
         (Peer(Contender("DirectRow, one cell per field", "peers.direct_rows"), 2),),
         None,
+    ),
+    Row(
+        "read_messages",
+        "Pub/Sub subscription to messages, local engines",
+        Input(40_000),
+        Contender("own source, Prism", "bench_read_messages"),
+        (
+            Peer(
+                Contender("Beam's source, bundle-based runner", "peers.read_pubsub_beam"),
+                20,
+                Input(3_000),
+            ),
+        ),
+        digest_of_lines,
     ),
 )
 """In the order in which they run."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -38,6 +39,7 @@ _IDLE_SECONDS = 13
 _PATIENCE_SECONDS = 300
 _EVENTS_WITHOUT_PRISM = 2_000
 _LOST_ACKS = 100
+_KEY_VARIABLE = "PENSTOCK_DEMO_KEY"
 _SHOWN_DIFFERENCES = 5
 
 
@@ -142,9 +144,14 @@ class Demo:
             f"--counters_output={counters}",
             f"--horizon={_HORIZON // _SECOND}s",
             "--covers_from=beginning",
+            f"--pseudonym_key=env:{_KEY_VARIABLE}",
             "--shards=4",
         ]
-        environ = {**os.environ, "PUBSUB_EMULATOR_HOST": proxy.address}
+        environ = {
+            **os.environ,
+            "PUBSUB_EMULATOR_HOST": proxy.address,
+            _KEY_VARIABLE: secrets.token_hex(32),
+        }
         self.say(f"starting the streaming job (log: {logs / 'job.log'})")
         job = ServiceProcess(command, logs / "job.log", environ)
         self._stack.callback(job.stop)

@@ -1,15 +1,16 @@
 """What each local service is: its command, its variable, and the question that shows it is up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.binaries import BIGTABLE, PUBSUB, java_pubsub
+from local.errors import MissingServiceError
 from local.probes import answers_bigtable, answers_pubsub, answers_storage
-from local.pubsub_kind import PubsubKind
-from local.toolchains import python_environment
+from local.pubsub_kind import Capability, PubsubKind, chosen_kind
+from local.toolchains import go_command, python_environment
 
-__all__ = ["BIGTABLE_SERVICE", "STORAGE_SERVICE", "Service", "pubsub_service"]
+__all__ = ["BIGTABLE_SERVICE", "STORAGE_SERVICE", "Service", "obtainable_kind", "pubsub_service"]
 
 Environ = Mapping[str, str]
 
@@ -58,6 +59,25 @@ BIGTABLE_SERVICE = Service("bigtable", "BIGTABLE_EMULATOR_HOST", _bigtable, answ
 STORAGE_SERVICE = Service(
     "storage", "STORAGE_EMULATOR_HOST", _storage, answers_storage, scheme="http://"
 )
+
+
+def obtainable_kind(needs: Collection[Capability], environ: Environ) -> PubsubKind:
+    """Return the Pub/Sub emulator to start: the chosen one, or Java's where there can be no Go.
+
+    Raises:
+        ServiceError: none can do what is needed, or what the settings name cannot be had.
+    """
+    chosen = chosen_kind(needs, environ)
+    if chosen is PubsubKind.JAVA or PUBSUB.find(environ):
+        return chosen
+    try:
+        go_command(environ)
+    except MissingServiceError:
+        if not PubsubKind.JAVA.capabilities.issuperset(needs):
+            raise
+        java_pubsub(environ)
+        return PubsubKind.JAVA
+    return chosen
 
 
 def pubsub_service(kind: PubsubKind) -> Service:

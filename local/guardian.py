@@ -65,7 +65,14 @@ def _end(child: "subprocess.Popen[bytes]") -> int:
     if child.poll() is None:
         child.kill()
     status = child.wait()
+    _sweep()
     return status if status >= 0 else 128 - status
+
+
+def _sweep() -> None:
+    """Ask what the command itself has started to end too; only in a process group of our own."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGTERM)
 
 
 def _end_with_guardian() -> None:

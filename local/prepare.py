@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from local.binaries import BIGTABLE, PUBSUB, java_pubsub, prism_binary
+from local.binaries import BIGTABLE, PRISM, PUBSUB, java_pubsub
 from local.errors import MissingServiceError, ServiceError
 from local.toolchains import python_environment
 
@@ -17,14 +16,12 @@ def prepare(print_line: Callable[[str], None]) -> None:
     Raises:
         ServiceError: one of them can neither be found nor built.
     """
-    steps: tuple[tuple[str, Callable[[], Path]], ...] = (
-        ("Bigtable emulator", BIGTABLE.obtain),
-        ("Pub/Sub emulator", PUBSUB.obtain),
-        ("Cloud Storage emulator", lambda: python_environment("gcs")),
-        ("Prism", prism_binary),
-    )
-    for name, obtain in steps:
-        print_line(f"{name}: {obtain()}")
+    programs = (("Bigtable emulator", BIGTABLE), ("Pub/Sub emulator", PUBSUB), ("Prism", PRISM))
+    for name, program in programs:
+        if not program.find():
+            print_line(f"{name}: is built, once; this takes a minute or two")
+        print_line(f"{name}: {program.obtain()}")
+    print_line(f"Cloud Storage emulator: {python_environment('gcs')}")
     try:
         print_line(f"official Pub/Sub emulator: {java_pubsub()[-1]}")
     except MissingServiceError as error:

@@ -52,6 +52,11 @@ class ServiceProcess:
         """Say whether the command has ended."""
         return self._process.poll() is not None
 
+    @property
+    def status(self) -> int | None:
+        """The exit status of the command, None while it runs."""
+        return self._process.poll()
+
     def last_words(self) -> str:
         """Return the last line of the log that says something."""
         lines = self.log.read_text(errors="replace").splitlines()

@@ -12,7 +12,12 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from local.addresses import given_address
-from local.emulators import BIGTABLE_SERVICE, STORAGE_SERVICE, pubsub_service
+from local.emulators import (
+    BIGTABLE_SERVICE,
+    STORAGE_SERVICE,
+    obtainable_kind,
+    pubsub_service,
+)
 from local.errors import MissingServiceError, ServiceError
 from local.processes import ServiceProcess, free_port
 from local.pubsub_kind import Capability, PubsubKind, chosen_kind
@@ -66,6 +71,7 @@ class LocalServices:
     ) -> None:
         self._environ = dict(os.environ if environ is None else environ)
         self.pubsub = pubsub or chosen_kind(needs, self._environ)
+        self._needs = None if pubsub else frozenset(needs)
         known = {
             "bigtable": BIGTABLE_SERVICE,
             "pubsub": pubsub_service(self.pubsub),
@@ -130,6 +136,7 @@ class LocalServices:
 
     def _start(self) -> None:
         self._data.mkdir(parents=True, exist_ok=True)
+        self._settle_pubsub()
         for name, service in self._services.items():
             if given := given_address(service.variable, self._environ):
                 self.addresses[name] = given
@@ -137,6 +144,12 @@ class LocalServices:
                 self._launch(name)
         for name in self._services:
             self._wait(name)
+
+    def _settle_pubsub(self) -> None:
+        service = self._services.get("pubsub")
+        if service and self._needs is not None and not self._environ.get(service.variable):
+            self.pubsub = obtainable_kind(self._needs, self._environ)
+            self._services["pubsub"] = pubsub_service(self.pubsub)
 
     def _launch(self, name: str) -> None:
         service, port = self._services[name], free_port()

@@ -65,7 +65,7 @@ class Story:
         self._newcomers: set[int] = set()
         self._seen: set[int] = set()
         # the busiest have been here for long
-        self._known = users // 4
+        self._known = max(1, users // 4)
         types = contracts.types
         self._details = {name: detail_maker(types[name].fields) for name in sorted(types)}
         self._errands = _known_errands(set(types))

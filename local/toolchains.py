@@ -19,6 +19,9 @@ GO_VERSION = (1, 26)
 """The oldest Go that builds what the pins of `local/go` name."""
 
 _GO_SOURCES = Path(__file__).with_name("go")
+# The cache may lie in somebody's repository of settings, whose state is of no interest.
+_GO_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
+_GO_SETTINGS = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 _REQUIREMENTS = Path(__file__).parents[1] / "requirements"
 _PLATFORM = (platform.system(), platform.machine())
 
@@ -42,8 +45,8 @@ def build_go(
         go = go_command(environ)
         sources = folder / "sources"
         shutil.copytree(_GO_SOURCES / module, sources)
-        command = [str(go), "build", "-mod=readonly", "-trimpath", "-o", str(folder / module)]
-        settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
+        command = [str(go), "build", *_GO_FLAGS, "-o", str(folder / module)]
+        settings = dict.fromkeys(("GOFLAGS", "GOROOT"), "") | _GO_SETTINGS
         _run([*command, package], f"{module} {version}", {**environ, **settings}, sources)
         shutil.rmtree(sources)
 

@@ -64,8 +64,9 @@ def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
         features, config.horizon / SECOND, config.covers_from
     )
     conflicts = deduplicated.conflicts | "RejectConflicts" >> RejectConflicts()
-    rejected = [decoded.rejected, conflicts, *_write(rows, config)]
-    _ = rejected | beam.Flatten() | "Quarantine" >> Quarantine(config.quarantine_output)
+    rejected = [decoded.rejected, conflicts, extracted.rejected, *_write(rows, config)]
+    together = rejected | "FlattenRejected" >> beam.Flatten()
+    _ = together | "Quarantine" >> Quarantine(config.quarantine_output)
     if config.late_output:
         _ = extracted.late | "WriteLate" >> WriteLate(config.late_output)
 

@@ -10,12 +10,23 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines.options import UsageError, duration, flag, required, text
 from schemas.events import MIN_MICROS
 from schemas.times import parse_rfc3339
+from transforms.read_messages import SOURCES
 
 __all__ = ["SECOND", "HotPathConfig", "HotPathOptions"]
 
 SECOND = 1_000_000
 """In microseconds."""
 
+_ONLY_WITH = {
+    "input_subscription": (
+        "pubsub_source",
+        "timestamp_attribute",
+        "watermark_slack",
+        "readers",
+        "stop_after_idle",
+    ),
+    "bigtable_table": ("app_profile", "flow_control"),
+}
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 _TABLE = re.compile(r"projects/[^/]+/instances/[^/]+/tables/[^/]+")
 
@@ -95,6 +106,7 @@ class HotPathConfig:
         given = options.view_as(HotPathOptions)
         now = _time("now", given.now) or time.time_ns() // 1000
         live = _choice(given)
+        _refuse_idle(given)
         return cls(
             input_subscription=_named("input_subscription", given, _SUBSCRIPTION),
             input_files=text(given.input_files),
@@ -110,13 +122,13 @@ class HotPathConfig:
             contracts=text(given.contracts),
             features=text(given.features),
             pseudonym_key=text(given.pseudonym_key),
-            horizon=duration("horizon", given.horizon, "1d"),
+            horizon=_horizon(given.horizon),
             shards=_count("shards", given.shards, 16),
             max_future=duration("max_future", given.max_future, "1d"),
             max_event_bytes=_count("max_event_bytes", given.max_event_bytes, 1_000_000),
             covers_from=_covers_from(given.covers_from, now, live),
             now=now,
-            pubsub_source=text(given.pubsub_source) or "auto",
+            pubsub_source=_source(given.pubsub_source),
             timestamp_attribute=text(given.timestamp_attribute),
             watermark_slack=duration("watermark_slack", given.watermark_slack, "2s"),
             readers=_count("readers", given.readers, 2),
@@ -133,6 +145,31 @@ def _choice(given: HotPathOptions) -> bool:
             msg = f"{both}: name exactly one of the two"
             raise UsageError(msg)
     return text(given.input_subscription) is not None
+
+
+def _refuse_idle(given: HotPathOptions) -> None:
+    """Refuse options that would silently do nothing."""
+    for needed, names in _ONLY_WITH.items():
+        idle = next((name for name in names if text(getattr(given, name))), None)
+        if idle and not text(getattr(given, needed)):
+            msg = f"--{idle} goes with --{needed}: leave it out, or name one"
+            raise UsageError(msg)
+
+
+def _horizon(value: object) -> int:
+    horizon = duration("horizon", value, "1d")
+    if horizon < SECOND:
+        msg = f"--horizon={value}: give at least 1s"
+        raise UsageError(msg)
+    return horizon
+
+
+def _source(value: object) -> str:
+    given = text(value) or "auto"
+    if given not in SOURCES:
+        msg = f"--pubsub_source={given}: write {', '.join(SOURCES)}"
+        raise UsageError(msg)
+    return given
 
 
 def _named(name: str, given: HotPathOptions, form: re.Pattern[str]) -> str | None:

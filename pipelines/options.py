@@ -1,6 +1,7 @@
 """What the command lines of all jobs have in common."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -21,6 +22,10 @@ __all__ = [
     "text",
 ]
 
+_FAILURE = re.compile(
+    r"(?:SubscriptionError|NothingWrittenError|ObjectStoreError|PseudonymError): "
+    r"(.+?)(?= \[while running|\\n|\n|$)"
+)
 _RUNNERS_WITH_OPTIONS_OF_THEIR_OWN = ("PortableRunner", "FlinkRunner", "SparkRunner")
 
 
@@ -104,16 +109,29 @@ def default_runner(options: PipelineOptions, name: str) -> None:
 
 
 def exit_status(run: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
-    """Run a job; a user's mistake is printed as one line and is exit status 2."""
+    """Run a job and return its exit status: 0, 1 if it failed, 2 for a user's mistake.
+
+    Mistakes, and failures that the suite knows, are one line. Any other error is raised as it is:
+    it is a defect and needs its trace.
+    """
     try:
         run(argv)
-    except ValueError as error:
-        return _say(error, 2)
-    except OSError as error:
-        return _say(error, 1)
+    except (ValueError, OSError) as error:
+        return _say(str(error), 2)
+    except RuntimeError as error:
+        failure = _failure(error)
+        if failure is None:
+            raise
+        return _say(failure, 1)
     return 0
 
 
-def _say(error: Exception, status: int) -> int:
-    sys.stderr.write(" ".join(str(error).split()) + "\n")
+def _failure(error: RuntimeError) -> str | None:
+    """Return the line of a known failure from what an engine made of it."""
+    found = _FAILURE.findall(f"{type(error).__name__}: {error}")
+    return str(found[-1]) if found else None
+
+
+def _say(message: str, status: int) -> int:
+    sys.stderr.write(" ".join(message.split()) + "\n")
     return status

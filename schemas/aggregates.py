@@ -7,6 +7,8 @@ merge obeys the law: any split, any order, any grouping of the same events gives
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
+
 from schemas.sketches import estimate, sketch_of, union
 from schemas.values import Plain, encode_value
 
@@ -19,40 +21,43 @@ _MOST_VALUES = 512
 _INT64_BITS = 63
 
 
-class Distinct:
+class Distinct(msgspec.Struct, gc=False):
     """A set of values that turns into a sketch once it is large, so that its size is bounded.
 
-    >>> one, other = Distinct(["a"]), Distinct(["b", "a"])
+    >>> one, other = Distinct.of(["a"]), Distinct.of(["b", "a"])
     >>> one.merge(other.part())
     >>> one.encode() == sketch_of(["b", "a"])
     True
     """
 
-    __slots__ = ("_sketch", "_values")
+    sketch: bytes = b""
+    values: dict[Plain, None] = {}
 
-    def __init__(self, values: Iterable[Plain] = ()) -> None:
-        self._values: set[Plain] = set()
-        self._sketch = b""
-        self.merge((b"", values))
+    @classmethod
+    def of(cls, values: Iterable[Plain]) -> "Distinct":
+        """Return the set of some values."""
+        made = cls()
+        made.merge((b"", values))
+        return made
 
     def merge(self, part: tuple[bytes, Iterable[Plain]]) -> None:
         """Add a part: a sketch, or no bytes, and values."""
         sketch, values = part
         if sketch:
-            self._sketch = union(self._sketch, sketch) if self._sketch else sketch
-        self._values.update(values)
-        if len(self._values) > _MOST_VALUES:
-            self._sketch, self._values = self.encode(), set()
+            self.sketch = union(self.sketch, sketch) if self.sketch else sketch
+        self.values.update(dict.fromkeys(values))
+        if len(self.values) > _MOST_VALUES:
+            self.sketch, self.values = self.encode(), {}
 
     def part(self) -> tuple[bytes, list[Plain]]:
         """Return the part that merges to the same set."""
-        return self._sketch, list(self._values)
+        return self.sketch, list(self.values)
 
     def encode(self) -> bytes:
         """Return the sketch of all values in its canonical bytes."""
-        if not self._sketch:
-            return sketch_of(self._values)
-        return union(self._sketch, sketch_of(self._values)) if self._values else self._sketch
+        if not self.sketch:
+            return sketch_of(self.values)
+        return union(self.sketch, sketch_of(self.values)) if self.values else self.sketch
 
 
 class Aggregation(NamedTuple):
@@ -141,17 +146,18 @@ def _newest(values: Sequence[Any]) -> Any:
     return values[-1]
 
 
-def _first_distinct(value: Plain, _moment: Moment) -> set[Plain]:
-    return {value}
+def _first_distinct(value: Plain, _moment: Moment) -> dict[Plain, None]:
+    # Not a set: the garbage collector passes over a dict of such keys.
+    return {value: None}
 
 
-def _add_distinct(values: set[Plain], value: Plain, _moment: Moment) -> set[Plain]:
-    values.add(value)
+def _add_distinct(values: dict[Plain, None], value: Plain, _moment: Moment) -> dict[Plain, None]:
+    values[value] = None
     return values
 
 
-def _gathered_distinct(values: set[Plain]) -> tuple[bytes, list[Plain]]:
-    return Distinct(values).part()
+def _gathered_distinct(values: dict[Plain, None]) -> tuple[bytes, list[Plain]]:
+    return Distinct.of(values).part() if len(values) > _MOST_VALUES else (b"", list(values))
 
 
 def _thaw_distinct(part: Any) -> Distinct:

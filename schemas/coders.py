@@ -47,6 +47,9 @@ class StructCoder(coders.Coder):
     def __reduce__(self) -> tuple[type["StructCoder"], tuple[type[Any]]]:
         return StructCoder, (self._struct,)
 
+    def __repr__(self) -> str:
+        return f"StructCoder({self._struct.__name__})"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StructCoder) and self._struct is other._struct
 

@@ -14,7 +14,7 @@ from schemas.events import RawEvent
 from schemas.field_types import FieldType
 from schemas.normalise import Normalise, compile_normaliser
 from schemas.record_types import Record, event_structs
-from schemas.refusal import Refusal, UnusableError, refusal_of
+from schemas.refusal import Refusal, UnusableError, is_final, refusal_of
 from schemas.rejected import Reason
 from schemas.times import DAY, micros, parse_rfc3339
 
@@ -88,8 +88,8 @@ class Decoder:
             payload = opened
         try:
             record = self._strict(payload)
-        except _DECODE_ERRORS:
-            return self._read_carefully(payload, reference)
+        except _DECODE_ERRORS as error:
+            return self._read_carefully(payload, error, reference)
         return self._accept(record, payload, reference, None)
 
     def reread(self, payload: bytes, attributes: Mapping[str, str]) -> Record:
@@ -105,8 +105,8 @@ class Decoder:
     def _reread(self, payload: bytes) -> Record | Refusal:
         try:
             return self._strict(payload)
-        except _DECODE_ERRORS:
-            parted = self._part(payload)
+        except _DECODE_ERRORS as error:
+            parted = self._part(payload, error)
             return parted if isinstance(parted, Refusal) else parted[0]
 
     def _open(self, payload: bytes, attributes: Mapping[str, str]) -> bytes | Refusal:
@@ -121,22 +121,29 @@ class Decoder:
             plain = inflated
         return plain or Refusal(Reason.EMPTY_PAYLOAD, "payload: no bytes")
 
-    def _read_carefully(self, payload: bytes, reference: int | None) -> Reading | Refusal:
-        parted = self._part(payload)
+    def _read_carefully(
+        self, payload: bytes, error: Exception, reference: int | None
+    ) -> Reading | Refusal:
+        parted = self._part(payload, error)
         if isinstance(parted, Refusal):
-            return parted
+            return msgspec.structs.replace(parted, event_time=_readable_time(payload))
         record, known, drift = parted
         return self._accept(record, known, reference, drift)
 
-    def _part(self, payload: bytes) -> tuple[Record, bytes, str | None] | Refusal:
-        parted = self._careful.part(payload)
+    def _part(self, payload: bytes, error: Exception) -> tuple[Record, bytes, str | None] | Refusal:
+        found = self._careful.find(payload)
+        if isinstance(found, Refusal):
+            return found
+        if is_final(error, payload):
+            return refusal_of(error)
+        parted = self._careful.part(found)
         if isinstance(parted, Refusal):
-            return msgspec.structs.replace(parted, event_time=_readable_time(payload))
+            return parted
         known, drift = parted
         try:
             return self._strict(known), known, drift
-        except _DECODE_ERRORS as error:
-            return refusal_of(error, _readable_time(payload))
+        except _DECODE_ERRORS as last:
+            return refusal_of(last)
 
     def _accept(
         self, record: Record, known: bytes, reference: int | None, drift: str | None

@@ -1,5 +1,6 @@
-"""The two forms of an event: as it arrived, and as its contract reads it. Times are integers, in
-microseconds since 1970-01-01T00:00:00Z.
+"""The two forms of an event: as it arrived, and as its contract reads it.
+
+Times are integers, in microseconds since 1970-01-01T00:00:00Z.
 """
 
 import msgspec

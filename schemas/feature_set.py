@@ -206,8 +206,11 @@ def _result_type(aggregate: str, scope: Scope) -> ValueType | None:
 
 def _slot(entity: str, kind: str, given: _RawState | _RawFeature, scope: Scope) -> int:
     """Return a number that changes with the definition, so that saved state is never misread."""
-    definition = f"{entity} {given.name} {kind} {given.field} {sorted(given.where.items())}"
-    digest = hashlib.sha256(f"{definition} {scope.value}".encode()).digest()
+    value = None if scope.value is None else [scope.value.kind, scope.value.scale]
+    where = [[each.path, each.values] for each in scope.where]
+    types = given.where.get("event_type")
+    definition = [entity, given.name, kind, given.field, where, types, value]
+    digest = hashlib.sha256(msgspec.json.encode(definition)).digest()
     return int.from_bytes(digest[:4], "big")
 
 

@@ -10,6 +10,8 @@ __all__ = ["is_deeper", "malformed"]
 
 # A string that is never closed is taken to the end, so that no payload makes this quadratic.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_ODDITIES = ("NaN", "Infinity", "\\u")
+_NOT_JSON = Refusal(Reason.NOT_JSON, "payload: not JSON")
 _OPENING, _CLOSING = (b"[", b"{"), (b"]", b"}")
 
 
@@ -31,11 +33,14 @@ def is_deeper(payload: bytes, limit: int) -> bool:
 
 def malformed(text: str) -> Refusal | None:
     """Name the reason for text that the decoder does not take; None: it is JSON all the same."""
+    # All else that the decoder refuses is no JSON; to see that quickly counts in a flood.
+    if not any(mark in text for mark in _ODDITIES):
+        return _NOT_JSON
     constants: list[str] = []
     try:
         value = json.loads(text, parse_constant=constants.append, parse_int=str, parse_float=str)
     except ValueError:
-        return Refusal(Reason.NOT_JSON, "payload: not JSON")
+        return _NOT_JSON
     if not isinstance(value, dict):
         return Refusal(Reason.NOT_AN_OBJECT, "payload: not an object")
     if constants:

@@ -6,7 +6,7 @@ import msgspec
 
 from schemas.rejected import Reason
 
-__all__ = ["Refusal", "UnusableError", "refusal_of"]
+__all__ = ["Refusal", "UnusableError", "is_final", "refusal_of"]
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -30,6 +30,7 @@ class UnusableError(ValueError):
 
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _TYPES = re.compile(r"(Expected `[a-z |]+`(?:, got `[a-z]+`)?)")
+_PASSING = ("Object contains unknown field", "Invalid value")
 # The first that the message begins with; the order matters only for "Expected".
 _RULES = (
     ("Object missing", Reason.MISSING_FIELD, "required"),
@@ -49,26 +50,42 @@ _RULES = (
 )
 
 
-def refusal_of(error: Exception, event_time: int | None) -> Refusal:
+def refusal_of(error: Exception) -> Refusal:
     """Read the decoder's message: rule and path are kept, the value it may quote is not.
 
     >>> error = msgspec.ValidationError("Invalid enum value 'x' - at `$.event_details.plan`")
-    >>> refusal_of(error, None).detail
+    >>> refusal_of(error).detail
     'event_details.plan: not one of the symbols'
     """
     message = str(error)
+    path = ".".join(_path(message)) or "event"
     for start, reason, rule in _RULES:
         if message.startswith(start):
-            return Refusal(reason, f"{_path(message)}: {_told(reason, rule, message)}", event_time)
-    return Refusal(Reason.BAD_VALUE, f"{_path(message)}: not usable", event_time)
+            return Refusal(reason, f"{path}: {_told(reason, rule, message)}")
+    return Refusal(Reason.BAD_VALUE, f"{path}: not usable")
 
 
-def _path(message: str) -> str:
+def is_final(error: Exception, payload: bytes) -> bool:
+    """Return whether what the strict decoder found wrong is wrong for good.
+
+    An unknown field is not, and a field is not if its key, one that it is in, or the event type
+    comes again: the last wins. Where that cannot be seen at a glance the answer is False.
+    """
+    message = str(error)
+    if not isinstance(error, msgspec.ValidationError) or message.startswith(_PASSING):
+        return False
+    names = _path(message)
+    if b"\\" in payload or not names or "[" in message:
+        return False
+    return all(payload.count(b'"%b"' % name.encode()) <= 1 for name in ("event_type", *names))
+
+
+def _path(message: str) -> list[str]:
     # The path comes last and its names hold no backtick, so a quoted value cannot fake it.
     _, found, path = message.rpartition(" - at `$")
-    path = path.rstrip("`").lstrip(".") if found else ""
+    names = path[1:-1].split(".") if found and len(path) > 1 else []
     missing = _MISSING.match(message)
-    return ".".join(part for part in (path, missing.group(1) if missing else "") if part) or "event"
+    return [*names, missing.group(1)] if missing else names
 
 
 def _told(reason: Reason, rule: str, message: str) -> str:

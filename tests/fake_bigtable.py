@@ -52,7 +52,7 @@ class FakeBigtable:
 
     script: Script = field(default_factory=lambda: always(OK))
     request_script: Callable[[int], Code] = lambda number: OK
-    delay: float = 0.0
+    delay: Callable[[int], float] = lambda number: 0.0
     chunk: int = 3
     rows: dict = field(default_factory=dict)
     requests: list = field(default_factory=list)
@@ -67,8 +67,9 @@ class FakeBigtable:
         with self.lock:
             self.requests.append(request)
             self.sizes.append(request.ByteSize())
-            code = self.request_script(len(self.requests) - 1)
-        time.sleep(self.delay)
+            number = len(self.requests) - 1
+            code = self.request_script(number)
+        time.sleep(self.delay(number))
         if code is not OK:
             raise Cut(code)
         response = Response()

@@ -20,8 +20,8 @@ __all__ = ["FakePubsub"]
 class FakePubsub:
     """Delivers `messages` once each, after the `failures` of the method are used up.
 
-    `refusals` maps a method to the code that it answers for ever. `most_outstanding` is the greatest
-    number of messages that were delivered and not acknowledged at one time.
+    `refusals` maps a method to the code that it answers for ever. `most_outstanding` is the
+    greatest number of messages that were delivered and not acknowledged at one time.
     """
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ import apache_beam as beam
 import msgspec
 from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
+from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -94,6 +95,7 @@ class Decode(beam.PTransform[PCollection[RawEvent], Decoded]):
         super().__init__()
         _check(self.max_future, self.max_event_bytes)
 
+    @no_annotations
     def expand(self, pcoll: PCollection[RawEvent]) -> Decoded:
         """Apply the transform."""
         decoder = Decoder(self.contracts, self.max_future, self.max_event_bytes)
@@ -135,6 +137,7 @@ class DecodePacks(beam.PTransform[PCollection[RawPack], DecodedPacks]):
             message = f"shards is {self.shards}; give 1 or more"
             raise ValueError(message)
 
+    @no_annotations
     def expand(self, pcoll: PCollection[RawPack]) -> DecodedPacks:
         """Apply the transform."""
         decoder = Decoder(self.contracts, self.max_future, self.max_event_bytes)

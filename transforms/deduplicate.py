@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindows, TimestampCombiner
+from apache_beam.typehints.decorators import no_annotations
 
 from schemas.events import Event
 from schemas.packs import EventPack
@@ -87,6 +88,7 @@ class DeduplicatePacks(beam.PTransform[PCollection[tuple[int, EventPack]], Dedup
             msg = f"max_future={self.max_future}: give seconds, not below 0"
             raise ValueError(msg)
 
+    @no_annotations
     def expand(self, packs: PCollection[tuple[int, EventPack]]) -> Deduplicated:
         """Find the copies of each id."""
         keyed = packs | "KeyPacks" >> KeyPacks(self.shards)
@@ -102,9 +104,7 @@ class DeduplicatePacks(beam.PTransform[PCollection[tuple[int, EventPack]], Dedup
     def _stream(self, keyed: PCollection[tuple[int, EventPack]]) -> Any:
         retention = Retention.of(round(self.horizon * 1e6), round(self.max_future * 1e6))
         windowed = keyed | "WindowGlobally" >> beam.WindowInto(GlobalWindows())
-        return windowed | "FindCopies" >> beam.ParDo(FindCopies(retention)).with_outputs(
-            DUPLICATES, CONFLICTS, main="unique"
-        ).with_output_types(EventPack)
+        return windowed | "FindCopies" >> _split(FindCopies(retention))
 
 
 def _batch(keyed: PCollection[tuple[int, EventPack]]) -> Any:
@@ -114,9 +114,14 @@ def _batch(keyed: PCollection[tuple[int, EventPack]]) -> Any:
         >> beam.WindowInto(GlobalWindows(), timestamp_combiner=TimestampCombiner.OUTPUT_AT_EARLIEST)
         | "GroupByShard" >> beam.GroupByKey()
     )
-    return grouped | "ChooseSurvivors" >> beam.ParDo(ChooseSurvivors()).with_outputs(
-        DUPLICATES, CONFLICTS, main="unique"
-    ).with_output_types(EventPack)
+    return grouped | "ChooseSurvivors" >> _split(ChooseSurvivors())
+
+
+def _split(finding: beam.DoFn) -> Any:
+    typed = beam.ParDo(finding).with_output_types(
+        EventPack, **{DUPLICATES: EventPack, CONFLICTS: EventPack}
+    )
+    return typed.with_outputs(DUPLICATES, CONFLICTS, main="unique")
 
 
 @dataclass
@@ -163,6 +168,7 @@ class Deduplicate(beam.PTransform[PCollection[Any], Deduplicated]):
     def __post_init__(self) -> None:
         self._packs = DeduplicatePacks(self.horizon, self.shards, self.mode, self.max_future)
 
+    @no_annotations
     def expand(self, elements: PCollection[Any]) -> Deduplicated:
         """Pack, find the copies of each id, unpack."""
         kind = elements.element_type

@@ -151,7 +151,7 @@ class EntityShard:
 
     def _expire_row(self, row: Partial, lower: int) -> int:
         oldest = (lower - self._span) // _MILLI
-        old = [slot for slot, (moment, _) in row.state.items() if moment[0] < oldest]
+        old = [slot for slot, last in row.state.items() if last.event_ms < oldest]
         closed = [
             (start, slot)
             for start, tiles in row.tiles.items()
@@ -172,7 +172,7 @@ class EntityShard:
     def _partial(self, row_key: bytes) -> Partial:
         partial = self._rows.get(row_key)
         if partial is None:
-            partial = self._rows[row_key] = Partial()
+            partial = self._rows[row_key] = Partial.empty()
         return partial
 
     def _absorb_row(self, row: RowPart, lower: int, tally: Tally) -> RowPart:
@@ -205,10 +205,10 @@ class EntityShard:
         held = tiles.get(slot)
         if held is None:
             return self._open_tile(tiles, start, part, lower, tally)
-        if not held[0]:
+        if not held.n:
             return None
-        held[0] += n
-        held[1] = by.merge(held[1], value)
+        held.n += n
+        held.kept = by.merge(held.kept, value)
         return part
 
     def _open_tile(
@@ -234,16 +234,16 @@ class EntityShard:
         known = self._definitions
         cells = []
         for slot in slots:
-            (event_ms, _), last = row.state[slot]
-            cells.append(state_cell(known.state[slot], event_ms, last))
+            last = row.state[slot]
+            cells.append(state_cell(known.state[slot], last.event_ms, last.value))
         for start, slot in tiles:
-            n, value = row.tiles[start][slot]
-            if not n:
+            tile = row.tiles[start][slot]
+            if not tile.n:
                 continue
             feature = known.features[slot]
-            tally.versions_capped += is_capped(feature.tile, n)
-            tally.sums_saturated += feature.aggregate == "sum" and not _fits(value)
-            cells.append(tile_cell(feature, start * MINUTE, n, value))
+            tally.versions_capped += is_capped(feature.tile, tile.n)
+            tally.sums_saturated += feature.aggregate == "sum" and not _fits(tile.kept)
+            cells.append(tile_cell(feature, start * MINUTE, tile.n, tile.kept))
         cells.sort(key=_place)
         return cells
 

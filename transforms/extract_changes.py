@@ -9,6 +9,7 @@ import apache_beam as beam
 import msgspec
 from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindow, TimestampedValue
+from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -99,6 +100,7 @@ class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
             msg = f"shards={self.shards}: give at least 1"
             raise ValueError(msg)
 
+    @no_annotations
     def expand(self, packs: PCollection[EventPack]) -> Extracted:
         """Extract by bundle."""
         extract = (

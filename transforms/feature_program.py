@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from schemas.aggregates import AGGREGATIONS, Moment
 from schemas.cells import row_key
-from schemas.changes import MINUTE, Partial, RowPart, Tiles
+from schemas.changes import MINUTE, Last, Partial, RowPart, Tile, Tiles
 from schemas.contract import Contracts
 from schemas.feature_set import Feature, FeatureSet, StateField
 from schemas.feature_where import Condition
@@ -19,7 +19,7 @@ from schemas.values import ValueType, plain_form
 __all__ = ["FeatureProgram"]
 
 _Get: TypeAlias = Callable[[Any], Any]
-_StateStep: TypeAlias = Callable[[Any, dict[int, tuple[Moment, Any]], Moment], None]
+_StateStep: TypeAlias = Callable[[Any, dict[int, Last], Moment], None]
 _TileStep: TypeAlias = Callable[[Any, Tiles, Moment], None]
 
 
@@ -74,7 +74,7 @@ class FeatureProgram:
                 continue
             partial = partials.get(entity_id)
             if partial is None:
-                partial = partials[entity_id] = Partial()
+                partial = partials[entity_id] = Partial.empty()
             for step in state:
                 step(record, partial.state, moment)
             if not late:
@@ -203,12 +203,12 @@ def _guarded_once(step: Any, get: _Get, allowed: frozenset[Any]) -> Any:
 def _state_step(field: StateField, getters: _Getters) -> _StateStep:
     slot, get = field.slot, getters.plain(field.field)
 
-    def step(record: Any, state: dict[int, tuple[Moment, Any]], moment: Moment) -> None:
+    def step(record: Any, state: dict[int, Last], moment: Moment) -> None:
         held = state.get(slot)
-        if held is None or moment >= held[0]:
+        if held is None or moment >= (held.event_ms, held.event_id):
             value = get(record)
             if value is not None:
-                state[slot] = moment, value
+                state[slot] = Last(*moment, value)
 
     guarded: _StateStep = _guarded(step, getters.tests(field.where))
     return guarded
@@ -228,9 +228,9 @@ def _count_step(slot: int) -> _TileStep:
     def step(_record: Any, tiles: Tiles, _moment: Moment) -> None:
         held = tiles.get(slot)
         if held is None:
-            tiles[slot] = [1, None]
+            tiles[slot] = Tile(1, None)
         else:
-            held[0] += 1
+            held.n += 1
 
     return step
 
@@ -247,9 +247,9 @@ def _value_step(
             return
         held = tiles.get(slot)
         if held is None:
-            tiles[slot] = [1, first(value, moment)]
+            tiles[slot] = Tile(1, first(value, moment))
         else:
-            held[0] += 1
-            held[1] = add(held[1], value, moment)
+            held.n += 1
+            held.kept = add(held.kept, value, moment)
 
     return step

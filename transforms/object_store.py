@@ -65,7 +65,8 @@ def read_objects(path: str, suffix: str) -> Iterator[tuple[str, bytes]]:
     The path of a single object yields that one.
     """
     if path.startswith(_GS):
-        yield from _guarded(path, functools.partial(_download, path, suffix))
+        for blob in _guarded(path, functools.partial(_listed, path, suffix)):
+            yield f"gs://{blob.bucket.name}/{blob.name}", _guarded(path, blob.download_as_bytes)
         return
     root = pathlib.Path(path)
     for file in [root] if root.is_file() else sorted(root.rglob(f"*{suffix}")):
@@ -105,15 +106,15 @@ def _upload(path: str, data: bytes, if_generation_match: int | None = None) -> b
     return True
 
 
-def _download(path: str, suffix: str) -> list[tuple[str, bytes]]:
+def _listed(path: str, suffix: str) -> list[Any]:
     bucket, _, prefix = path.removeprefix(_GS).partition("/")
-    client = _client(os.environ.get("STORAGE_EMULATOR_HOST"))
-    blobs = [
+    return [
         blob
-        for blob in client.list_blobs(bucket, prefix=prefix)
+        for blob in _client(os.environ.get("STORAGE_EMULATOR_HOST")).list_blobs(
+            bucket, prefix=prefix
+        )
         if blob.name == prefix or (_below(blob.name, prefix) and blob.name.endswith(suffix))
     ]
-    return [(f"gs://{bucket}/{blob.name}", blob.download_as_bytes()) for blob in blobs]
 
 
 def _below(name: str, folder: str) -> bool:

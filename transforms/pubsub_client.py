@@ -17,6 +17,7 @@ from google.cloud import pubsub_v1
 from google.pubsub_v1 import types
 
 __all__ = [
+    "PULL_SECONDS",
     "Backoff",
     "SubscriptionClient",
     "SubscriptionError",
@@ -27,7 +28,8 @@ __all__ = [
 
 _SERVICE = "/google.pubsub.v1.Subscriber/"
 _CALL_SECONDS = 10.0
-_PULL_SECONDS = 90.0
+PULL_SECONDS = 90.0
+"""How long a request for messages stays open."""
 _TRANSIENT = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -144,7 +146,7 @@ class SubscriptionClient:
         messages with it, which are then delivered again only after their deadline.
         """
         request = types.PullRequest.pb()(subscription=self._subscription, max_messages=most)
-        return self._pull.future(request, timeout=_PULL_SECONDS, metadata=self._metadata)
+        return self._pull.future(request, timeout=PULL_SECONDS, metadata=self._metadata)
 
     def acknowledge(self, ack_ids: list[str]) -> None:
         """Acknowledge up to a thousand deliveries."""

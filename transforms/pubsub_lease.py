@@ -177,10 +177,11 @@ class Lease:
         with self._lock:
             return [batch for reader in list(self._turns) for batch in self.leave(reader)]
 
-    def idle_for(self) -> float:
-        """Seconds for which nothing was held; 0 while something is."""
+    def idle(self, seconds: float) -> bool:
+        """Say whether all is acknowledged and every reader has asked in vain for so long."""
         with self._lock:
-            return 0.0 if self._held else self._clock() - self._active
+            rested = self._clock() - self._active >= seconds
+            return rested and not self._held and self._source.quiet
 
     def watermark(self) -> int | None:
         """Return the watermark of the readers in this process, in microseconds."""

@@ -7,7 +7,13 @@ from typing import Any
 
 import grpc
 
-from transforms.pubsub_client import Backoff, SubscriptionClient, is_transient, refused
+from transforms.pubsub_client import (
+    PULL_SECONDS,
+    Backoff,
+    SubscriptionClient,
+    is_transient,
+    refused,
+)
 from transforms.pubsub_lease import Lease
 
 __all__ = ["Puller"]
@@ -106,10 +112,11 @@ class Puller:
             self._lease.asked_in_vain(self._reader)
 
     def _judge(self, error: grpc.RpcError) -> None:
-        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self._client.connected:
-            return
         if not is_transient(error):
             raise refused(self._subscription, error)
+        patient = time.monotonic() - self._since >= PULL_SECONDS
+        if patient and self._client.connected:
+            return
         self._lease.failed(self._reader)
         if self._backoff.failures % _LOG_EVERY == 0:
             name = error.code().name

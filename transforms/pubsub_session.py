@@ -91,7 +91,7 @@ class Session:
 
     def ended(self, reader: str, idle_seconds: float) -> bool:
         """End a reader if nothing came for so long and everything is acknowledged."""
-        if self.lease.idle_for() < idle_seconds or not self.puller(reader).cancel():
+        if not self.lease.idle(idle_seconds) or not self.puller(reader).cancel():
             return False
         self.lease.leave(reader)
         return True

@@ -39,6 +39,11 @@ class SourceWatermark:
         self._recent: deque[tuple[int, int]] = deque()
         self._quiet: dict[str, bool] = {}
 
+    @property
+    def quiet(self) -> bool:
+        """Whether every reader has asked in vain since it last had a message or an error."""
+        return bool(self._quiet) and all(self._quiet.values())
+
     def joined(self, reader: str) -> None:
         """Wait for this reader's first answer before following the clock."""
         self._quiet.setdefault(reader, False)
@@ -77,6 +82,6 @@ class SourceWatermark:
             self._recent.popleft()
         known = [oldest for _, oldest in self._recent]
         known += [] if outstanding is None else [outstanding]
-        if not known and not (self._quiet and all(self._quiet.values())):
+        if not known and not self.quiet:
             return None
         return min(known, default=now) if not known else min(now, *known)

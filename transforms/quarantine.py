@@ -14,8 +14,9 @@ from apache_beam.pvalue import PCollection
 
 from schemas.quarantine_avro import from_avro, identity, to_avro
 from schemas.rejected import Rejected
+from transforms.object_names import date_folder
 from transforms.object_store import check_path, read_objects
-from transforms.write_objects import ObjectForm, PackRecords, WriteObjects, date_folder
+from transforms.write_objects import ObjectForm, PackRecords, WriteObjects
 
 __all__ = ["Quarantine", "quarantine_folder", "read_quarantine"]
 
@@ -99,4 +100,4 @@ def _encode(records: Sequence[bytes]) -> bytes:
     return to_avro([_DECODER.decode(record) for record in records])
 
 
-_FORM = ObjectForm(_SUFFIX, _encode, _identity, "quarantined")
+_FORM = ObjectForm(_SUFFIX, _encode, "quarantined", _identity)

@@ -5,23 +5,24 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
-from apache_beam.transforms.window import GlobalWindow, GlobalWindows
+from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.cell_lines import CellLine, lines_of, parse_line
 from schemas.cells import RowChange
 from transforms.counters import counter
+from transforms.object_names import pack, unpack
 from transforms.object_store import check_path, read_objects, replace_object
-from transforms.write_objects import WriteObjects, lines_form
+from transforms.write_objects import WriteObjects, globally, lines_form
 
 __all__ = ["WriteCellLines", "read_cell_lines"]
 
 _FILE_SUFFIXES = (".ndjson", ".jsonl", ".json")
 _LINES_A_PACK = 20_000
+_WINDOW = GlobalWindow()
 
 
 @dataclass
@@ -50,11 +51,8 @@ class WriteCellLines(beam.PTransform[PCollection[RowChange], PCollection[str]]):
         if is_file and not changes.is_bounded:
             msg = f"path {self.path!r}: a stream needs a folder, not a file"
             raise ValueError(msg)
-        packs = (
-            changes
-            | "LeaveWindows" >> beam.WindowInto(GlobalWindows())
-            | "EncodeLines" >> beam.ParDo(_EncodeLines()).with_output_types(tuple[str, list[bytes]])
-        )
+        encoding = beam.ParDo(_EncodeLines()).with_output_types(tuple[str, bytes])
+        packs = globally(changes) | "EncodeLines" >> encoding
         if is_file:
             return packs | "WriteOneFile" >> _WriteOneFile(self.path)
         return packs | "WriteCellObjects" >> WriteObjects(self.path, lines_form("cells_written"))
@@ -67,25 +65,23 @@ def read_cell_lines(path: str) -> Iterator[CellLine]:
 
 
 @dataclass
-class _WriteOneFile(beam.PTransform[PCollection[tuple[str, list[bytes]]], PCollection[str]]):
+class _WriteOneFile(beam.PTransform[PCollection[tuple[str, bytes]], PCollection[str]]):
     path: str
 
-    def expand(self, packs: PCollection[tuple[str, list[bytes]]]) -> PCollection[str]:
+    def expand(self, packs: PCollection[tuple[str, bytes]]) -> PCollection[str]:
         # The empty pack makes a file also of no lines.
-        empty = packs.pipeline | "NoLines" >> beam.Create([("", [])]).with_output_types(
-            tuple[str, list[bytes]]
-        )
+        nothing = beam.Create([("", pack([]))]).with_output_types(tuple[str, bytes])
         return (
-            (packs, empty)
+            (packs, packs.pipeline | "NoLines" >> nothing)
             | "AddNoLines" >> beam.Flatten()
             | "GroupAll" >> beam.GroupByKey()
             | "ReplaceFile" >> beam.Map(_replace_file, self.path).with_output_types(str)
         )
 
 
-def _replace_file(group: tuple[str, Iterable[list[bytes]]], path: str) -> str:
-    lines = sorted(line for pack in group[1] for line in pack)
-    replace_object(path, b"".join(line + b"\n" for line in lines))
+def _replace_file(group: tuple[str, Iterable[bytes]], path: str) -> str:
+    lines = sorted(line for packed in group[1] for line in unpack(packed))
+    replace_object(path, b"".join([line + b"\n" for line in lines]))
     return path
 
 
@@ -98,23 +94,19 @@ class _EncodeLines(beam.DoFn):
     def start_bundle(self) -> None:
         self._lines: list[bytes] = []
         self._changes = 0
-        self._time: Any = None
 
-    def process(
-        self, change: RowChange, timestamp: Any = beam.DoFn.TimestampParam
-    ) -> Iterator[tuple[str, list[bytes]]]:
+    def process(self, change: RowChange) -> Iterator[tuple[str, bytes]] | None:
         self._lines += lines_of(change)
         self._changes += 1
-        self._time = timestamp
-        if len(self._lines) >= _LINES_A_PACK:
-            yield "", self._taken()
+        return iter([self._taken()]) if len(self._lines) >= _LINES_A_PACK else None
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
+        # The end of the window, for to ask for each change's time costs more than to encode it.
         if self._changes:
-            yield WindowedValue(("", self._taken()), self._time, [GlobalWindow()])
+            yield WindowedValue(self._taken(), _WINDOW.max_timestamp(), [_WINDOW])
 
-    def _taken(self) -> list[bytes]:
+    def _taken(self) -> tuple[str, bytes]:
         self._mutations.inc(self._changes)
         self._written.inc(self._changes)
         lines, self._lines, self._changes = self._lines, [], 0
-        return lines
+        return "", pack(lines)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.bigtable_table import TableName
@@ -54,8 +55,8 @@ class WriteCells(beam.PTransform[PCollection[RowChange], Written]):
     `schemas.cell_lines.parse_change` reads back. Elements keep their window and timestamp.
     Counters: `mutations` = `written` + `refused`, and `write_retries`.
 
-    Raises, at run time: `NothingWrittenError`, which fails the bundle, so that the engine repeats it:
-    the server is down, the table is missing, writing is not allowed.
+    Raises, at run time: `NothingWrittenError`, which fails the bundle, so that the engine repeats
+    it: the server is down, the table is missing, writing is not allowed.
 
     Args:
         table: `projects/PROJECT/instances/INSTANCE/tables/TABLE`; `BIGTABLE_EMULATOR_HOST` counts.
@@ -93,6 +94,7 @@ class WriteCells(beam.PTransform[PCollection[RowChange], Written]):
             )
             raise ValueError(msg)
 
+    @no_annotations
     def expand(self, changes: PCollection[RowChange]) -> Written:
         """Apply the one step."""
         outputs = changes | "WriteRows" >> beam.ParDo(_WriteRows(self)).with_outputs(

@@ -6,8 +6,9 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from schemas.late import LateEvent
+from transforms.object_names import date_folder
 from transforms.object_store import check_path
-from transforms.write_objects import WriteLines, date_folder
+from transforms.write_objects import WriteLines
 
 __all__ = ["WriteLate"]
 

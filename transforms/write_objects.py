@@ -6,8 +6,6 @@ is a grouping by folder, which makes few large objects whose content does not de
 engine cut its bundles; in a stream it is a reshuffle, and each bundle's pack is an object.
 """
 
-import datetime
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,30 +16,29 @@ from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.counters import counter
+from transforms.object_names import object_name, pack, unpack
 from transforms.object_store import check_path, create_object
 
-__all__ = ["ObjectForm", "PackRecords", "WriteLines", "WriteObjects", "date_folder", "lines_form"]
-
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+__all__ = ["ObjectForm", "PackRecords", "WriteLines", "WriteObjects", "globally", "lines_form"]
 
 
 @dataclass(frozen=True)
 class ObjectForm:
     """How records become an object.
 
-    `identity` is what of a record counts for the object's name; `encode` must give equal bytes for
-    equal records. `counted` names the counter of records written.
+    `encode` must give equal bytes for equal records. `identity` is what of a record counts for the
+    object's name (None: all of it). `counted` names the counter of records written.
     """
 
     suffix: str
     encode: Callable[[Sequence[bytes]], bytes]
-    identity: Callable[[bytes], bytes]
     counted: str
+    identity: Callable[[bytes], bytes] | None = None
 
 
 @dataclass
-class PackRecords(beam.PTransform[PCollection[tuple[str, bytes]], PCollection[Any]]):
-    """PCollection[(folder, record)] -> PCollection[(folder, [records])], packed by bundle.
+class PackRecords(beam.PTransform[PCollection[tuple[str, bytes]], PCollection[tuple[str, bytes]]]):
+    """PCollection[(folder, record)] -> PCollection[(folder, pack)], by bundle; leaves the windows.
 
     Args:
         max_bytes: a pack is closed when it holds as much.
@@ -49,21 +46,15 @@ class PackRecords(beam.PTransform[PCollection[tuple[str, bytes]], PCollection[An
 
     max_bytes: int = 4_000_000
 
-    def expand(
-        self, records: PCollection[tuple[str, bytes]]
-    ) -> PCollection[tuple[str, list[bytes]]]:
+    def expand(self, records: PCollection[tuple[str, bytes]]) -> PCollection[tuple[str, bytes]]:
         """Leave the windows and pack."""
-        return (
-            records
-            | "LeaveWindows" >> beam.WindowInto(GlobalWindows())
-            | "PackByFolder"
-            >> beam.ParDo(_PackByFolder(self.max_bytes)).with_output_types(tuple[str, list[bytes]])
-        )
+        packing = beam.ParDo(_PackByFolder(self.max_bytes)).with_output_types(tuple[str, bytes])
+        return globally(records) | "PackByFolder" >> packing
 
 
 @dataclass
-class WriteObjects(beam.PTransform[PCollection[tuple[str, list[bytes]]], PCollection[str]]):
-    """PCollection[(folder, [records])] in the global window -> PCollection[name of each object].
+class WriteObjects(beam.PTransform[PCollection[tuple[str, bytes]], PCollection[str]]):
+    """PCollection[(folder, pack)] in the global window -> PCollection[name of each object].
 
     Objects are `<path>/<folder>/<digest of the identities><suffix>`, records sorted by identity. An
     object that exists counts as written. Equal records of one folder are all kept in batch; in a
@@ -85,14 +76,14 @@ class WriteObjects(beam.PTransform[PCollection[tuple[str, list[bytes]]], PCollec
         """Check the path; nothing is opened."""
         self.path = check_path(self.path)
 
-    def expand(self, packs: PCollection[tuple[str, list[bytes]]]) -> PCollection[str]:
+    def expand(self, packs: PCollection[tuple[str, bytes]]) -> PCollection[str]:
         """Set the boundary and write behind it."""
         if packs.is_bounded:
             stable = packs | "GroupByFolder" >> beam.GroupByKey()
         else:
             stable = packs | "Settle" >> beam.Reshuffle() | "AsGroup" >> beam.MapTuple(_as_group)
-        write = _WriteGroups(self.path, self.form, self.max_bytes)
-        return stable | "WriteGroups" >> beam.ParDo(write).with_output_types(str)
+        writing = _WriteGroups(self.path, self.form, self.max_bytes)
+        return stable | "WriteGroups" >> beam.ParDo(writing).with_output_types(str)
 
 
 @dataclass
@@ -112,6 +103,10 @@ class WriteLines(beam.PTransform[PCollection[tuple[str, bytes]], PCollection[str
     counted: str = "lines_written"
     max_bytes: int = 4_000_000
 
+    def __post_init__(self) -> None:
+        """Check the path; nothing is opened."""
+        self.path = check_path(self.path)
+
     def expand(self, lines: PCollection[tuple[str, bytes]]) -> PCollection[str]:
         """Pack and write."""
         return (
@@ -121,43 +116,24 @@ class WriteLines(beam.PTransform[PCollection[tuple[str, bytes]], PCollection[str
         )
 
 
-def date_folder(micros: int) -> str:
-    """Return the folder of a time's day, in UTC; `dt=unknown` outside the years 1 to 9999.
-
-    >>> date_folder(1_767_225_600_000_000)
-    'dt=2026-01-01'
-    """
-    try:
-        day = (_EPOCH + datetime.timedelta(microseconds=micros)).date().isoformat()
-    except OverflowError:
-        day = "unknown"
-    return f"dt={day}"
-
-
 def lines_form(counted: str) -> ObjectForm:
     """Return the form of NDJSON objects."""
-    return ObjectForm(".ndjson", _joined_lines, bytes, counted)
+    return ObjectForm(".ndjson", _joined_lines, counted)
 
 
-def object_name(identities: Iterable[bytes], suffix: str, copy: int = 0) -> str:
-    """Return the name of an object: a digest of its records' identities, in their order.
-
-    >>> object_name([b"a", b"b"], ".avro") == object_name([b"a", b"b"], ".avro", copy=1)
-    False
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for identity in identities:
-        digest.update(len(identity).to_bytes(8, "big") + identity)
-    digest.update(copy.to_bytes(8, "big") if copy else b"")
-    return digest.hexdigest() + suffix
+def globally(rows: PCollection[Any]) -> PCollection[Any]:
+    """Return the elements in the global window; costs nothing where they are in it."""
+    if isinstance(rows.windowing.windowfn, GlobalWindows):
+        return rows
+    return rows | "LeaveWindows" >> beam.WindowInto(GlobalWindows())
 
 
 def _joined_lines(lines: Sequence[bytes]) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
-def _as_group(folder: str, records: list[bytes]) -> tuple[str, list[list[bytes]]]:
-    return folder, [records]
+def _as_group(folder: str, packed: bytes) -> tuple[str, list[bytes]]:
+    return folder, [packed]
 
 
 class _PackByFolder(beam.DoFn):
@@ -173,18 +149,18 @@ class _PackByFolder(beam.DoFn):
 
     def process(
         self, record: tuple[str, bytes], timestamp: Any = beam.DoFn.TimestampParam
-    ) -> Iterator[tuple[str, list[bytes]]]:
+    ) -> Iterator[tuple[str, bytes]]:
         folder, content = record
         self._packs.setdefault(folder, []).append(content)
         self._times[folder] = timestamp
         self._bytes[folder] = self._bytes.get(folder, 0) + len(content)
         if self._bytes[folder] >= self._max_bytes:
             del self._bytes[folder]
-            yield folder, self._packs.pop(folder)
+            yield folder, pack(self._packs.pop(folder))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for folder, records in self._packs.items():
-            yield WindowedValue((folder, records), self._times[folder], [GlobalWindow()])
+            yield WindowedValue((folder, pack(records)), self._times[folder], [GlobalWindow()])
 
 
 class _WriteGroups(beam.DoFn):
@@ -196,7 +172,7 @@ class _WriteGroups(beam.DoFn):
     def setup(self) -> None:
         self._written = counter(self._form.counted)
 
-    def process(self, group: tuple[str, Iterable[list[bytes]]]) -> Iterator[str]:
+    def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[str]:
         folder, packs = group
         seen: dict[str, int] = {}
         for records in _bounded(packs, self._max_bytes):
@@ -204,23 +180,34 @@ class _WriteGroups(beam.DoFn):
 
     def _write(self, folder: str, records: list[bytes], seen: dict[str, int]) -> str:
         form = self._form
-        known = sorted((form.identity(record), record) for record in records)
-        identities = [identity for identity, _ in known]
-        plain = object_name(identities, form.suffix)
-        copy = seen.get(plain, 0)
-        seen[plain] = copy + 1
-        name = "/".join(filter(None, (folder, object_name(identities, form.suffix, copy))))
-        create_object(f"{self._path}/{name}", form.encode([record for _, record in known]))
+        identities, ordered = _ordered(records, form.identity)
+        name = object_name(identities, form.suffix)
+        copy = seen[name] = seen.get(name, -1) + 1
+        if copy:
+            name = object_name(identities, form.suffix, copy)
+        name = f"{folder}/{name}" if folder else name
+        create_object(f"{self._path}/{name}", form.encode(ordered))
         self._written.inc(len(records))
         return name
 
 
-def _bounded(packs: Iterable[list[bytes]], max_bytes: int) -> Iterator[list[bytes]]:
+def _ordered(
+    records: list[bytes], identity: Callable[[bytes], bytes] | None
+) -> tuple[list[bytes], list[bytes]]:
+    """Return the identities and the records, both in the order of the identities."""
+    if identity is None:
+        records.sort()
+        return records, records
+    known = sorted((identity(record), record) for record in records)
+    return [found for found, _ in known], [record for _, record in known]
+
+
+def _bounded(packs: Iterable[bytes], max_bytes: int) -> Iterator[list[bytes]]:
     held: list[bytes] = []
     size = 0
-    for pack in packs:
-        held += pack
-        size += sum(map(len, pack))
+    for packed in packs:
+        held += unpack(packed)
+        size += len(packed)
         if size >= max_bytes:
             yield held
             held, size = [], 0

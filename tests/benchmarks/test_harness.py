@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import harness, oracles
+from benchmarks import harness, oracles, state_per_id
 from benchmarks.contender import digest
 from benchmarks.harness import BenchmarkError, Contender, Measured, Peer, Row, run_once, run_row
 from benchmarks.inputs import Input, prepared
@@ -90,3 +90,10 @@ def test_oracles_count_each_id_once(tmp_path):
 def test_every_row_has_a_name_of_its_own_and_targets():
     assert len({row.name for row in ROWS}) == len(ROWS)
     assert all(peer.target > 1 for row in ROWS for peer in row.peers)
+
+
+def test_state_per_id_is_measured_for_every_size_of_pack(monkeypatch):
+    monkeypatch.setattr(state_per_id, "_PACKS", ((20, 2), (1, 30)))
+    figures = state_per_id.measure()["figures"]
+    assert [figure["what"] for figure in figures] == ["packs of 20", "packs of 1"]
+    assert all(20 < figure["bytes_per_id"] < 40 for figure in figures)

@@ -76,7 +76,7 @@ def publish(emulator: PubsubEmulator, topic: str, first: int, count: int, **fiel
     return set(payloads)
 
 
-def read(prism, subscription: str, stop_after_idle: float = 1.0, then=beam.Map(see), **settings):
+def read(prism, subscription: str, stop_after_idle: float = 1.0, then=None, **settings):
     """Run a job until its source has been idle; it must end by itself."""
     pipeline = beam.Pipeline(
         options=PipelineOptions(
@@ -87,7 +87,7 @@ def read(prism, subscription: str, stop_after_idle: float = 1.0, then=beam.Map(s
         )
     )
     source = ReadMessages(subscription, stop_after_idle=stop_after_idle, **settings)
-    _ = pipeline | source | "Then" >> then
+    _ = pipeline | source | "Then" >> (then or beam.Map(see))
     pipeline.run().wait_until_finish()
 
 
@@ -195,9 +195,8 @@ def test_a_missing_subscription_ends_the_job_soon_with_one_line(pubsub_emulator,
     with pytest.raises(RuntimeError) as error:
         read(prism_binary, missing)
     assert time.monotonic() - began < 20
-    assert refusal_in(error.value) == (
-        f"Pub/Sub subscription {missing} does not exist; create it, or correct the name (NOT_FOUND)."
-    )
+    remedy = "does not exist; create it, or correct the name (NOT_FOUND)."
+    assert refusal_in(error.value) == f"Pub/Sub subscription {missing} {remedy}"
 
 
 def test_windows_close_on_time_without_traffic(pubsub_emulator, prism_binary):

@@ -9,6 +9,7 @@ from schemas.late import LateEvent
 from tests.emulators.test_write_cells import folded, of_changes, read
 from transforms.object_store import read_objects
 from transforms.quarantine import Quarantine, read_quarantine
+from transforms.write_cell_lines import WriteCellLines, read_cell_lines
 from transforms.write_cells import WriteCells
 from transforms.write_late import WriteLate
 
@@ -61,12 +62,15 @@ def test_an_unbounded_job_writes_refuses_and_keeps_every_row(
         changes = numbers | "Change" >> beam.Map(change).with_output_types(RowChange)
         written = changes | WriteCells(table)
         _ = written.rejected | Quarantine(f"{bucket}/quarantine", job="prism")
+        _ = changes | WriteCellLines(f"{bucket}/cells")
         events = numbers | "Late" >> beam.Map(late).with_output_types(LateEvent)
         _ = events | WriteLate(f"{bucket}/late")
     good = [change(n) for n in range(COUNT) if n % 100 != 7]
     assert folded(read(table)) == of_changes(good)
     refused = [*read_quarantine(f"{bucket}/quarantine")]
     assert (len(refused), {record.job for record in refused}) == (3, {"prism"})
+    lines = read_cell_lines(f"{bucket}/cells")
+    assert {line.key for line in lines} == {change(n).row_key for n in range(COUNT)}
     objects = read_objects(f"{bucket}/late", ".ndjson")
     assert sorted(line for _, content in objects for line in content.splitlines()) == sorted(
         late(n).line for n in range(COUNT)

@@ -9,13 +9,25 @@ from local.errors import MissingServiceError, ServiceError
 from local.prepare import prepare
 
 
+class Program:
+    """A program that is here, or is built when it is asked for."""
+
+    def __init__(self, path: str, *, here: bool = True) -> None:
+        self._path, self._here = Path(path), here
+
+    def find(self) -> Path | None:
+        return self._path if self._here else None
+
+    def obtain(self) -> Path:
+        return self._path
+
+
 @pytest.fixture
 def machine(monkeypatch):
     """A machine that has everything."""
-    for program in ("BIGTABLE", "PUBSUB"):
-        monkeypatch.setattr(module, program, type("P", (), {"obtain": lambda _: Path("/p")})())
+    for name in ("BIGTABLE", "PUBSUB", "PRISM"):
+        monkeypatch.setattr(module, name, Program(f"/{name.lower()}"))
     monkeypatch.setattr(module, "python_environment", lambda name: Path("/python") / name)
-    monkeypatch.setattr(module, "prism_binary", lambda: Path("/prism"))
     monkeypatch.setattr(module, "java_pubsub", lambda: ["java", "-jar", "/j.jar"])
     return monkeypatch
 
@@ -29,12 +41,19 @@ def test_it_says_where_each_of_them_is(machine):
     lines = []
     prepare(lines.append)
     assert lines == [
-        "Bigtable emulator: /p",
-        "Pub/Sub emulator: /p",
-        "Cloud Storage emulator: /python/gcs",
+        "Bigtable emulator: /bigtable",
+        "Pub/Sub emulator: /pubsub",
         "Prism: /prism",
+        "Cloud Storage emulator: /python/gcs",
         "official Pub/Sub emulator: /j.jar",
     ]
+
+
+def test_what_must_be_built_is_announced(machine):
+    machine.setattr(module, "PRISM", Program("/prism", here=False))
+    lines = []
+    prepare(lines.append)
+    assert lines[2:4] == ["Prism: is built, once; this takes a minute or two", "Prism: /prism"]
 
 
 def test_the_official_pubsub_is_optional_and_its_absence_is_said(machine):
@@ -45,12 +64,12 @@ def test_the_official_pubsub_is_optional_and_its_absence_is_said(machine):
 
 
 def test_anything_else_is_needed(machine):
-    machine.setattr(module, "prism_binary", missing)
+    machine.setattr(module, "python_environment", missing)
     with pytest.raises(ServiceError, match="install it"):
         prepare([].append)
 
 
 def test_the_command_fails_in_one_line(machine, capsys):
-    machine.setattr(module, "prism_binary", missing)
+    machine.setattr(module, "python_environment", missing)
     assert module.main() == 1
     assert capsys.readouterr().err == "install it\n"

@@ -88,6 +88,14 @@ def test_a_command_that_ignores_signals_is_killed(start, log):
     assert not alive(pid)
 
 
+@pytest.mark.parametrize("end", ["wait", "exit 0"])
+def test_what_the_command_itself_started_ends_with_it(start, log, end):
+    process = start(f"sleep 60 & echo $!; {end}")
+    pid = pid_in(log)
+    process.stop()
+    assert within(5, lambda: not alive(pid))
+
+
 def test_the_last_words_are_the_last_line_that_says_something(start, log):
     process = start("echo starting; echo 'port in use' >&2; echo; exit 1")
     assert within(10, process.ended)

@@ -60,15 +60,34 @@ def write_contract(folder: pathlib.Path, spec: object, file: str = "shop/thing.a
     return str(folder)
 
 
+def envelope_with(position: int, **changed: object) -> dict[str, Any]:
+    """The shipped envelope with one of its fields changed."""
+    file = pathlib.Path(__file__).parents[2] / "schemas" / "contracts" / "envelope.avsc"
+    envelope: dict[str, Any] = json.loads(file.read_text())
+    envelope["fields"][position] |= changed
+    return envelope
+
+
 def every_type() -> dict[str, object]:
     """A contract with each supported type, nullable and nested."""
-    part = {"type": "record", "name": "Part", "fields": [field("label", "string"), field("n", "int")]}
+    part = {
+        "type": "record",
+        "name": "Part",
+        "fields": [field("label", "string"), field("n", "int")],
+    }
     more = {"type": "record", "name": "More", "fields": [field("deep", ["null", "Part"])]}
-    logical = {"date": "int", "timestamp-millis": "long", "timestamp-micros": "long", "uuid": "string"}
+    logical = {
+        "date": "int",
+        "timestamp-millis": "long",
+        "timestamp-micros": "long",
+        "uuid": "string",
+    }
     kinds: dict[str, object] = {
         kind: kind for kind in ("boolean", "int", "long", "float", "double", "bytes", "string")
     }
-    kinds |= {name.replace("-", "_"): {"type": of, "logicalType": name} for name, of in logical.items()}
+    kinds |= {
+        name.replace("-", "_"): {"type": of, "logicalType": name} for name, of in logical.items()
+    }
     kinds["decimal"] = {"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}
     kinds["colour"] = {"type": "enum", "name": "Colour", "symbols": ["red", "green"]}
     kinds["part"] = part

@@ -1,3 +1,5 @@
+import itertools
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -43,7 +45,7 @@ def test_any_split_in_any_order_gives_the_same_bytes(name, events, cuts, chance)
     shuffled = list(events)
     chance.shuffle(shuffled)
     borders = [0, *sorted({cut for cut in cuts if cut < len(events)} - {0}), len(events)]
-    groups = [shuffled[a:b] for a, b in zip(borders, borders[1:], strict=False)]
+    groups = [shuffled[a:b] for a, b in itertools.pairwise(borders)]
     kept = by.thaw(part_of(by, groups[0]))
     for group in groups[1:]:
         kept = by.merge(kept, part_of(by, group))

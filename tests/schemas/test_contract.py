@@ -2,10 +2,19 @@ import json
 import pickle
 
 import pytest
+from apache_beam.io.filesystems import FileSystems
+from google.cloud.bigquery import SchemaField
 
 from schemas.bigquery_schema import bigquery_schema
 from schemas.contract import ContractError, load_contracts
-from tests.schemas.any_event import SHIPPED, a_contract, every_type, field, write_contract
+from tests.schemas.any_event import (
+    SHIPPED,
+    a_contract,
+    envelope_with,
+    every_type,
+    field,
+    write_contract,
+)
 
 SHIPPED_TYPES = {
     "identity": {"signup", "login", "profile_updated"},
@@ -80,9 +89,7 @@ def test_another_folder_replaces_the_shipped_types_and_keeps_the_shipped_envelop
 
 def test_a_folder_can_declare_the_user_personal(tmp_path):
     path = write_contract(tmp_path, a_contract())
-    envelope = json.loads(open("schemas/contracts/envelope.avsc").read())
-    envelope["fields"][2]["pii"] = "pseudonymise"
-    write_contract(tmp_path, envelope, "envelope.avsc")
+    write_contract(tmp_path, envelope_with(2, pii="pseudonymise"), "envelope.avsc")
     assert load_contracts(path).field("thing", "user_id").pii == "pseudonymise"
 
 
@@ -118,7 +125,10 @@ def test_every_supported_type_is_read(tmp_path):
         ({"type": "array"}, "neither"),
         ({"type": "record", "name": "R"}, "fields"),
         ({"type": "record", "name": "R", "fields": [field("r", ["null", "R"])]}, "holds itself"),
-        ({"type": "record", "name": "R", "fields": [field("r", ["null", "thing"])]}, "holds itself"),
+        (
+            {"type": "record", "name": "R", "fields": [field("r", ["null", "thing"])]},
+            "holds itself",
+        ),
         ({"type": "string", "pii": "drop"}, "inside the type"),
     ],
 )
@@ -212,7 +222,9 @@ def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
 def test_an_event_type_has_one_domain(tmp_path):
     write_contract(tmp_path, a_contract())
     write_contract(tmp_path, a_contract(domain="zoo"), "zoo/thing.avsc")
-    with pytest.raises(ContractError, match=r"zoo/thing\.avsc: event type thing is also in domain shop"):
+    with pytest.raises(
+        ContractError, match=r"zoo/thing\.avsc: event type thing is also in domain shop"
+    ):
         load_contracts(str(tmp_path))
 
 
@@ -233,10 +245,8 @@ def test_a_contract_is_in_the_folder_of_its_domain(tmp_path, file):
     ],
 )
 def test_an_envelope_has_the_fixed_fields(tmp_path, position, changed, words):
-    envelope = json.loads(open("schemas/contracts/envelope.avsc").read())
-    envelope["fields"][position] |= changed
     path = write_contract(tmp_path, a_contract())
-    write_contract(tmp_path, envelope, "envelope.avsc")
+    write_contract(tmp_path, envelope_with(position, **changed), "envelope.avsc")
     with pytest.raises(ContractError, match=r"envelope\.avsc") as caught:
         load_contracts(path)
     assert words in str(caught.value)
@@ -244,8 +254,6 @@ def test_an_envelope_has_the_fixed_fields(tmp_path, position, changed, words):
 
 @pytest.mark.emulator
 def test_contracts_are_read_from_cloud_storage(gcs_emulator, tmp_path):
-    from apache_beam.io.filesystems import FileSystems
-
     bucket = f"gs://{gcs_emulator.bucket()}"
     for file, spec in {"shop/thing.avsc": a_contract(), "readme.txt": {}}.items():
         with FileSystems.create(f"{bucket}/set/{file}") as opened:
@@ -281,8 +289,6 @@ def test_a_table_has_no_column_for_what_is_dropped_and_none_for_no_details(tmp_p
 
 
 def test_all_shipped_tables_are_ones_that_bigquery_knows():
-    from google.cloud.bigquery import SchemaField
-
     for event_type in SHIPPED.types:
         for column in bigquery_schema(SHIPPED, event_type):
             parsed = SchemaField.from_api_repr(column)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.content import content_digest
@@ -31,7 +31,9 @@ from tests.schemas.any_event import (
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5), inside, max_size=3),
+    lambda inside: (
+        st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5), inside, max_size=3)
+    ),
     max_leaves=6,
 )
 numbers = st.integers(-(10**6), 10**6)
@@ -57,11 +59,6 @@ details = st.fixed_dictionaries(
 )
 
 
-@pytest.fixture(scope="module")
-def things(tmp_path_factory):
-    return Decoder(load_contracts(write_contract(tmp_path_factory.mktemp("c"), every_type())))
-
-
 def outcome(result):
     if isinstance(result, Refusal):
         return result.reason
@@ -74,44 +71,50 @@ def test_arbitrary_bytes_never_raise(payload, attributes):
     assert isinstance(Decoder(SHIPPED).decode(RawEvent(payload, attributes), 0), Refusal)
 
 
-@settings(max_examples=300)
 @given(st.data())
 def test_mutated_events_never_raise(data):
     payload = bytearray(wire(any_view(new=[{"a": 1}])))
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(payload) - 1))
         end = min(len(payload), start + data.draw(st.integers(0, 6)))
-        inserted = data.draw(st.binary(max_size=3) | st.sampled_from([b'"', b"{", b"\\u", b"\\ud83d", b"1e9", b"NaN", b"9" * 30]))
+        inserted = data.draw(
+            st.binary(max_size=3)
+            | st.sampled_from([b'"', b"{", b"\\u", b"\\ud83d", b"1e9", b"NaN", b"9" * 30])
+        )
         payload[start:end] = inserted
         if not payload:
             break
     result = read(bytes(payload))
     if not isinstance(result, Refusal):
-        record, event_time, drift = result
+        _, event_time, drift = result
         assert Decoder(SHIPPED).read(bytes(payload), {}, None)[1] == event_time
         assert drift is None or isinstance(json.loads(drift), dict)
 
 
-@settings(max_examples=300)
-@given(st.dictionaries(st.sampled_from([*any_event(), "x"]), json_values), st.dictionaries(st.sampled_from(["page", "platform", "campaign", "country", "y"]), json_values))
-def test_any_json_in_any_field_never_raises_and_is_never_repeated(envelope, inner):
+@given(
+    st.dictionaries(st.sampled_from([*any_event(), "x"]), json_values),
+    st.dictionaries(st.sampled_from(["page", "platform", "campaign", "country", "y"]), json_values),
+)
+def test_any_json_in_any_field_never_raises(envelope, inner):
     event = any_event(**{"event_details": {**any_event()["event_details"], **inner}, **envelope})
     result = read(event)
-    if isinstance(result, Refusal):
-        assert result.detail.isascii()
-        for text in (value for value in envelope.values() if isinstance(value, str) and len(value) > 3):
-            assert text not in result.detail
+    assert result == read(wire(event))
+    assert not isinstance(result, Refusal) or result.detail.isascii()
 
 
-@settings(max_examples=300)
 @given(details, json_values, st.data())
 def test_both_ways_of_reading_agree(things, inner, unknown, data):
     """An unknown field sends a payload the slower way, and changes nothing of what is known."""
-    broken = data.draw(st.none() | st.sampled_from([("long", "5"), ("colour", "blue"), ("decimal", "1.001"), ("part", {}), ("string", 5)]))
+    broken = data.draw(
+        st.none()
+        | st.sampled_from(
+            [("long", "5"), ("colour", "blue"), ("decimal", "1.001"), ("part", {}), ("string", 5)]
+        )
+    )
     if broken is not None:
         inner = {**inner, broken[0]: broken[1]}
     event = thing(**inner)
-    unknown_text = msgspec.json.decode(msgspec.json.encode(unknown)) if unknown == unknown else None  # noqa: PLR0124
+    unknown_text = msgspec.json.decode(msgspec.json.encode(unknown)) if unknown == unknown else None
     plain = outcome(read(event, things))
     drifting = outcome(read({**event, "unknown": unknown_text}, things))
     if isinstance(plain, Reason):
@@ -126,12 +129,18 @@ def respelled(value, data):
     space = data.draw(st.sampled_from(["", " ", "\n\t"]))
     if isinstance(value, dict):
         keys = data.draw(st.permutations(list(value)))
-        members = [f"{respelled(key, data)}{space}:{space}{respelled(value[key], data)}" for key in keys]
+        members = [
+            f"{respelled(key, data)}{space}:{space}{respelled(value[key], data)}" for key in keys
+        ]
         return "{" + f",{space}".join(members) + space + "}"
     if isinstance(value, list):
         return "[" + f"{space},".join(respelled(one, data) for one in value) + "]"
     if isinstance(value, str):
-        return data.draw(st.sampled_from([json.dumps(value), json.dumps(value, ensure_ascii=False), escaped(value)]))
+        return data.draw(
+            st.sampled_from(
+                [json.dumps(value), json.dumps(value, ensure_ascii=False), escaped(value)]
+            )
+        )
     if isinstance(value, float):
         return data.draw(st.sampled_from([repr(value), f"{Decimal(repr(value)):E}"]))
     return json.dumps(value)
@@ -139,7 +148,11 @@ def respelled(value, data):
 
 def escaped(text):
     units = text.encode("utf-16-be")
-    return '"' + "".join(f"\\u{units[at] * 256 + units[at + 1]:04x}" for at in range(0, len(units), 2)) + '"'
+    return (
+        '"'
+        + "".join(f"\\u{units[at] * 256 + units[at + 1]:04x}" for at in range(0, len(units), 2))
+        + '"'
+    )
 
 
 def moved(text, minutes):
@@ -153,9 +166,13 @@ def test_the_digest_is_that_of_the_content_not_of_its_spelling(things, inner, da
     other["event_timestamp"] = moved(other["event_timestamp"], data.draw(st.integers(-600, 600)))
     changed = other["event_details"]
     if "timestamp_micros" in changed:
-        changed["timestamp_micros"] = moved(changed["timestamp_micros"], data.draw(st.integers(-600, 600)))
+        changed["timestamp_micros"] = moved(
+            changed["timestamp_micros"], data.draw(st.integers(-600, 600))
+        )
     if "decimal" in changed:
-        changed["decimal"] = data.draw(st.sampled_from([changed["decimal"], float(changed["decimal"])]))
+        changed["decimal"] = data.draw(
+            st.sampled_from([changed["decimal"], float(changed["decimal"])])
+        )
     for name in [name for name, value in changed.items() if value is None]:
         if data.draw(st.booleans()):
             del changed[name]
@@ -176,12 +193,18 @@ def test_other_content_has_another_digest(things, first, second):
 
 @pytest.mark.parametrize("name", ["event_id", "user_id", "session_id", "source_system"])
 def test_the_digest_covers_the_envelope(name):
-    assert content_digest(accepted(any_event(**{name: "other"}))[0]) != content_digest(accepted(any_event())[0])
+    assert content_digest(accepted(any_event(**{name: "other"}))[0]) != content_digest(
+        accepted(any_event())[0]
+    )
 
 
 def test_the_digest_does_not_change_when_a_contract_gains_a_nullable_field(tmp_path):
     old, new = every_type(), every_type()
-    new["fields"] = [{"name": "added", "type": ["null", "string"], "default": None}, *reversed(new["fields"][:8]), *new["fields"][8:]]
+    new["fields"] = [
+        {"name": "added", "type": ["null", "string"], "default": None},
+        *reversed(new["fields"][:8]),
+        *new["fields"][8:],
+    ]
     digests = []
     for at, spec in enumerate((old, new)):
         decoder = Decoder(load_contracts(write_contract(tmp_path / str(at), spec)))
@@ -213,8 +236,37 @@ def test_no_refusal_repeats_a_value(things, value):
                 assert "plant" not in result.detail
                 assert value not in result.detail
     for name in every_type()["fields"]:
-        for planted in (value, [value], {value: {"label": value}}, {value: value}, [{"label": [value]}]):
+        for planted in (
+            value,
+            [value],
+            {value: {"label": value}},
+            {value: value},
+            [{"label": [value]}],
+        ):
             result = read(thing(**{name["name"]: planted}, unknown=value), things)
             if isinstance(result, Refusal):
                 assert value not in result.detail
     assert value not in refused(any_view(platform=f"x - at `$.{value}`")).detail
+
+
+@given(st.data())
+def test_of_members_repeated_anywhere_the_last_wins(data):
+    """Repeating members changes nothing but which of them count."""
+    pool = [
+        ("event_id", '"e"'), ("event_id", "5"),
+        ("event_type", '"click"'), ("event_type", '"page_view"'),
+        ("event_type", "5"), ("user_id", '""'), ("new", "[1]"),
+        ("event_details", '{"page":"/","platform":"web"}'),
+        ("event_details", '{"page":5,"page":"/","platform":"fax","platform":"web"}'),
+        ("event_details", '{"page":"/","platform":"web","element":"b","x":1}'),
+        ("event_details", '{"page":"/","platform":"fax"}'),
+    ]  # fmt: skip
+    drawn = data.draw(st.lists(st.sampled_from(pool), max_size=6))
+    members = [(name, json.dumps(value)) for name, value in any_event().items()]
+    members = data.draw(st.permutations([*members, *drawn]))
+    last = dict(members)
+    repeated, once = (
+        read(("{" + ",".join(f'"{name}":{value}' for name, value in each) + "}").encode())
+        for each in (members, last.items())
+    )
+    assert outcome(repeated) == outcome(once)

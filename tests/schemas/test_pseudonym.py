@@ -14,14 +14,23 @@ from schemas.decoder import Decoder
 from schemas.events import RawEvent
 from schemas.pseudonym import (
     PseudonymError,
-    PseudonymKey,
     Pseudonymiser,
+    PseudonymKey,
     check_key,
     load_key,
     needs_key,
     pseudonym,
 )
-from tests.schemas.any_event import SHIPPED, a_contract, accepted, any_event, field, thing, write_contract
+from tests.schemas.any_event import (
+    SHIPPED,
+    a_contract,
+    accepted,
+    any_event,
+    envelope_with,
+    field,
+    thing,
+    write_contract,
+)
 from transforms.decode import event_of
 
 KEY = PseudonymKey.of(b"k1:0123456789abcdef0123456789abcdef")
@@ -40,13 +49,14 @@ def personal(tmp_path, user=None):
         field("person", ["null", nested]),
         field("people", {"type": "array", "items": "Person"}, default=[]),
         field("by_role", {"type": "map", "values": "Person"}, default={}),
-        field("words", {"type": "array", "items": ["null", "string"]}, pii="pseudonymise", default=[]),
+        field(
+            "words", {"type": "array", "items": ["null", "string"]}, pii="pseudonymise", default=[]
+        ),
         field("notes", {"type": "map", "values": "string"}, pii="pseudonymise", default={}),
         field("plain", ["null", "string"]),
     ]
     if user is not None:
-        envelope = json.loads(open("schemas/contracts/envelope.avsc").read())
-        envelope["fields"][2]["pii"] = user
+        envelope = envelope_with(2, pii=user)
         envelope["fields"][3]["pii"] = user
         write_contract(tmp_path, envelope, "envelope.avsc")
     return load_contracts(write_contract(tmp_path, a_contract(*fields)))
@@ -56,7 +66,8 @@ def planted():
     person = {"name": "planted-name", "phone": "planted-phone", "age": 5}
     return thing(
         email="planted-mail", born="1990-01-01", person=person, people=[person, person],
-        by_role={"boss": person}, words=["planted-word", None], notes={"n": "planted-note"}, plain="plain",
+        by_role={"boss": person},
+        words=["planted-word", None], notes={"n": "planted-note"}, plain="plain",
         unknown="planted-unknown",
     )  # fmt: skip
 
@@ -112,7 +123,11 @@ def test_an_event_loses_all_that_may_be_personal(tmp_path):
     assert changed.user_id == hidden("u-1")
     assert changed.drift == '["event_details.unknown"]'
     assert changed.raw == RawEvent(b"", {}, "m-1", 5)
-    assert (changed.event_id, changed.event_time, changed.content) == (event.event_id, event.event_time, event.content)
+    assert (changed.event_id, changed.event_time, changed.content) == (
+        event.event_id,
+        event.event_time,
+        event.content,
+    )
     person = {"name": hidden("planted-name"), "age": 5, "phone": None}
     assert changed.details["person"] == person
 
@@ -207,7 +222,9 @@ def test_contracts_that_need_a_key_do_not_start_without_one(tmp_path):
         check_key(SHIPPED, None)
     with pytest.raises(PseudonymError, match="give --pseudonym_key"):
         Pseudonymiser(SHIPPED, None)
-    dropping = load_contracts(write_contract(tmp_path, a_contract(field("a", ["null", "string"], pii="drop"))))
+    dropping = load_contracts(
+        write_contract(tmp_path, a_contract(field("a", ["null", "string"], pii="drop")))
+    )
     assert not needs_key(dropping)
     check_key(dropping, None)
     record = accepted(thing(a="planted"), Decoder(dropping))[0]

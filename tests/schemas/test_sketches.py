@@ -1,4 +1,5 @@
 import random
+import struct
 
 import pytest
 from hypothesis import given
@@ -50,3 +51,15 @@ def test_the_empty_string_counts_as_a_value():
 
 def test_bytes_are_fed_as_hexadecimal_text():
     assert sketch_of([b"\x00\xff"]) == sketch_of(["00ff"])
+
+
+@given(st.lists(st.text(min_size=1, max_size=4), max_size=30))
+def test_the_documented_layout_is_enough_to_count_a_sketch(values):
+    encoded = sketch_of(values)
+    words, version, family = encoded[:3]
+    hashes = struct.unpack(f"<{(len(encoded) - 8 * words) // 8}Q", encoded[8 * words :])
+    assert (version, family, encoded[6:8]) == (3, 3, b"\xcc\x93")
+    assert len(hashes) == len(set(values))
+    assert list(hashes) == sorted(hashes)
+    if words > 1:
+        assert struct.unpack("<I", encoded[8:12]) == (len(hashes),)

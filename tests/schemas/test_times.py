@@ -16,7 +16,9 @@ def test_micros_are_exact_and_text_brings_them_back(moment):
     assert parse_rfc3339(format_rfc3339(micros(moment))) == micros(moment)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-01-31", "2026-01-31T12:00:00", "2026-13-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-01-31", "2026-01-31T12:00:00", "2026-13-01T00:00:00Z"]
+)
 def test_what_is_no_time_is_refused_without_being_repeated(text):
     with pytest.raises(ValueError, match="offset") as caught:
         parse_rfc3339(text)

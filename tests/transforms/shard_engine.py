@@ -104,7 +104,9 @@ class Engine:
             outputs: list[Any] = []
             for key, pack, timestamp in elements:
                 header, log, timer = self._open(staged, key, budget)
-                outputs += dofn.process((key, pack), Timestamp(micros=timestamp), header, log, timer)
+                outputs += dofn.process(
+                    (key, pack), Timestamp(micros=timestamp), header, log, timer
+                )
                 staged[key].due = timer.due
             return outputs
 
@@ -151,7 +153,9 @@ class Engine:
         ]
         return min(due, key=lambda entry: entry[1], default=None)
 
-    def _open(self, staged: dict[int, Shard], key: int, budget: list[int]) -> tuple[Any, Any, Timer]:
+    def _open(
+        self, staged: dict[int, Shard], key: int, budget: list[int]
+    ) -> tuple[Any, Any, Timer]:
         if key not in staged:
             now = self.shards.get(key, Shard())
             staged[key] = Shard(list(now.header), list(now.log), now.due)

@@ -1,7 +1,9 @@
 """The entity step's logic: order, coverage, closing, and what is saved of it."""
 
 import itertools
+import pathlib
 import random
+import re
 
 import msgspec
 from hypothesis import given, settings
@@ -249,12 +251,12 @@ def test_what_has_expired_leaves_no_memory_behind():
     assert list(held.snapshot()) == []
 
 
-def test_a_last_value_is_forgotten_after_two_horizons_and_an_older_one_still_cannot_win_in_the_table():
+def test_a_last_value_is_forgotten_after_two_horizons_and_an_older_one_still_cannot_win():
     held, table = shard(horizon=HOUR), Table()
     table.write(written_by(held, [view(1, BASE + 2 * HOUR, page="/new")]))
     held.expire(BASE + 50 * HOUR)
     table.write(written_by(held, [view(2, BASE, page="/old")], lower=BASE + 50 * HOUR))
-    assert [cells for cells in table.rows().values()][0][0][3] == b"/new"
+    assert table.rows()[b"24#user#ana"][0][3] == b"/new"
 
 
 def test_of_two_events_in_one_millisecond_the_greater_id_is_written_in_every_order():
@@ -318,3 +320,17 @@ def test_the_cells_of_a_row_are_sorted_and_clear_the_older_versions_of_their_til
         for cell in change.cells
         if cell.family == "t"
     )
+
+
+def test_the_row_in_the_docs_is_the_row_that_is_written():
+    page = pathlib.Path(__file__).parents[2] / "docs" / "bigtable.md"
+    documented = {
+        (family, qualifier, int(timestamp), bytes.fromhex(value))
+        for family, qualifier, timestamp, value in re.findall(
+            r"^\| `([st])` \| `(\w+)` \| (\d+) \| `([0-9a-f]+)` \|$", page.read_text(), re.MULTILINE
+        )
+    }
+    views = [view(1, BASE, page="/a"), view(2, BASE + 1_500_000, page="/b")]
+    row = Table().write(written_by(shard(), views)).rows()[b"24#user#ana"]
+    assert len(documented) == 3
+    assert documented <= set(row)

@@ -152,7 +152,35 @@ def test_a_server_that_comes_back_within_the_deadline_gets_every_row():
 
 def test_a_family_that_only_some_rows_name_refuses_only_those():
     fake = FakeBigtable(by_row({b"r2": [Code.NOT_FOUND], b"r4": [Code.INTERNAL]}))
-    assert bulk(fake)[0].write(rows(6)) == {2: Code.NOT_FOUND, 4: Code.INTERNAL}
+    writer, clock = bulk(fake)
+    assert writer.write(rows(6)) == {2: Code.NOT_FOUND, 4: Code.INTERNAL}
+    assert (fake.tries[b"r2"], fake.tries[b"r4"]) == (1, 4), "what may pass is tried a few times"
+    assert clock.now < 1
+
+
+def test_a_right_that_is_taken_away_fails_the_batch_and_refuses_nothing():
+    fake = FakeBigtable(by_row({b"r0": [OK, Code.PERMISSION_DENIED]}))
+    writer, _ = bulk(fake)
+    assert writer.write(rows(1)) == {}
+    fake.script = always(Code.PERMISSION_DENIED)
+    with pytest.raises(NothingWrittenError, match="PERMISSION_DENIED: grant"):
+        writer.write(rows(3, "later"))
+
+
+def test_a_batch_that_makes_progress_may_take_longer_than_the_deadline():
+    fake, clock = FakeBigtable(chunk=1), Clock()
+
+    def two_answers_a_request(entries, timeout):
+        clock.now += 19.0
+        for number, answer in enumerate(fake.send(entries, timeout)):
+            if number == 2:
+                raise FakeRpcError(Code.UNAVAILABLE)
+            yield answer
+
+    writer = BulkMutation(two_answers_a_request, patience(clock, deadline=30))
+    assert writer.write(rows(9)) == {}
+    assert written(fake) == keys(9)
+    assert clock.now > 60
 
 
 def test_a_batch_of_one_bad_row_is_refused_once_the_table_is_known_to_take_writes():

@@ -4,8 +4,8 @@ import apache_beam as beam
 import msgspec
 import pytest
 
-from schemas.pseudonym import PseudonymError, load_key, pseudonym
 from schemas.events import Event, RawEvent
+from schemas.pseudonym import PseudonymError, load_key, pseudonym
 from tests.engine import run_batch
 from tests.schemas.any_event import SHIPPED, any_event, wire
 from transforms.decode import Decode

@@ -144,17 +144,31 @@ def test_readers_that_the_engine_no_longer_calls_are_found_but_never_in_an_open_
 
 def test_idle_counts_from_the_last_message_or_acknowledgement():
     lease, clock = a_lease()
+    lease.asked_in_vain("0")
     clock.now += 3
-    assert lease.idle_for() == 3
+    assert lease.idle(3)
+    assert not lease.idle(4)
     batch = a_batch()
     hold(lease, batch)
+    lease.asked_in_vain("0")
     clock.now += 3
-    assert lease.idle_for() == 0
+    assert not lease.idle(0)
     lease.settled([batch])
     clock.now += 2
-    assert lease.idle_for() == 2
-    lease.failed("0")
-    assert lease.idle_for() == 0
+    assert lease.idle(2)
+    assert not lease.idle(3)
+
+
+def test_neither_a_reader_that_has_not_asked_nor_a_broken_connection_is_idle():
+    lease, clock = a_lease()
+    lease.asked_in_vain("0")
+    lease.begin("1", FIRST, "2")
+    assert not lease.idle(0)
+    lease.asked_in_vain("1")
+    assert lease.idle(0)
+    lease.failed("1")
+    clock.now += 100
+    assert not lease.idle(0)
 
 
 def test_the_watermark_waits_for_the_acknowledgement():

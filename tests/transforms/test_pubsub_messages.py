@@ -44,7 +44,7 @@ def test_a_message_of_attributes_alone_is_legal():
 @settings(max_examples=30)
 @given(st.lists(st.integers(0, 1_100_000), max_size=6), st.integers(0, 1_200))
 def test_packs_keep_all_messages_in_order_within_their_bounds(large, small):
-    sizes = [size for size in large] + [1] * small
+    sizes = list(large) + [1] * small
     blob = bytes(1_100_000)
     packs = list(pack_messages(received(*({"data": blob[:size]} for size in sizes))))
     assert [len(payload) for pack in packs for payload in pack.payloads] == sizes

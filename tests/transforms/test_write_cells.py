@@ -103,10 +103,8 @@ def test_a_stream_that_is_cut_mid_batch_loses_no_row(serve, code, applied):
 
 
 def test_a_slow_server_is_given_up_for_the_attempt_and_asked_again(serve):
-    fake = FakeBigtable(delay=0.6)
-    serve(fake)
-    threading.Timer(0.5, lambda: setattr(fake, "delay", 0.0)).start()
-    outcome = write(changes(3), attempt_timeout=0.2)
+    fake = serve(FakeBigtable(delay=lambda number: 0.0 if number else 1.0))
+    outcome = write(changes(3), attempt_timeout=0.5)
     assert set(outcome["written"]) == set(fake.rows) == keys(3)
     assert len(fake.requests) > 1
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine import run_batch
+from transforms.object_names import date_folder, object_name, pack, unpack
 from transforms.object_store import check_path, create_object, read_objects, replace_object
-from transforms.write_objects import WriteLines, date_folder, object_name
+from transforms.write_objects import WriteLines
 
 LINES = [("dt=2026-01-01", b'{"n":%d}' % n) for n in range(20)] + [("dt=2026-01-02", b"{}")]
 
@@ -59,6 +60,11 @@ def test_an_object_that_exists_counts_as_written_and_is_left_as_it_is(tmp_path):
 @given(st.lists(st.binary(max_size=4), max_size=4), st.lists(st.binary(max_size=4), max_size=4))
 def test_the_name_tells_any_two_lists_of_identities_apart(one, other):
     assert (object_name(one, ".x") == object_name(other, ".x")) == (one == other)
+
+
+@given(st.lists(st.binary(max_size=4)))
+def test_a_pack_gives_its_records_back(records):
+    assert unpack(pack(records)) == records
 
 
 @pytest.mark.parametrize("micros", [-(2**63), 2**63 - 1])
