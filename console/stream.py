@@ -1,6 +1,7 @@
 """`penstock generate` and `penstock publish`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from local.truth import Truth
 from schemas.contract import load_contracts
 
 __all__ = ["generate", "publish"]
+
+_TOPIC = re.compile(r"projects/[^/\s]+/topics/[^/\s]+")
 
 
 def generate(
@@ -38,14 +41,16 @@ def generate(
         count = write_lines(messages, output)
     else:
         known = Truth(read_rules(features, known_contracts), batch=True)
-        count = write_lines(known.watch(messages), output)
+        count = write_lines(iter(known.watch(messages)), output)
         truth.write_text(json.dumps(known.document()) + "\n")
     typer.echo(f"{count} events in {output}")
 
 
 def publish(
     topic: Annotated[str, typer.Option(help="projects/P/topics/T")],
-    input_: Annotated[Path, typer.Option("--input", help="file with one event a line")],
+    input_: Annotated[
+        Path, typer.Option("--input", exists=True, dir_okay=False, help="one event a line")
+    ],
     rate: Annotated[
         float | None, typer.Option(help="messages a second, by default as fast as it goes")
     ] = None,
@@ -54,5 +59,8 @@ def publish(
 
     Example: penstock publish --topic projects/p/topics/events --input events.ndjson --rate 500
     """
+    if not _TOPIC.fullmatch(topic):
+        msg = f"--topic {topic}: write projects/PROJECT/topics/TOPIC"
+        raise ValueError(msg)
     done = published(topic, read_lines(input_), rate)
     typer.echo(f"{done.messages} messages published to {topic} in {done.seconds:.1f} s")

@@ -17,6 +17,41 @@ __all__ = ["SECOND", "HotPathConfig", "HotPathOptions"]
 SECOND = 1_000_000
 """In microseconds."""
 
+_GROUPS = {
+    "source, one of": {
+        "input_subscription": "projects/P/subscriptions/S",
+        "input_files": "NDJSON files: a path or glob, .gz too",
+    },
+    "sinks; the first two exclude each other": {
+        "bigtable_table": "projects/P/instances/I/tables/T",
+        "cells_output": "folder for the same cells as NDJSON",
+        "quarantine_output": "folder for what was refused, with its bytes",
+        "late_output": "folder for late events, pseudonymised",
+        "counters_output": "file for the counters of a run that ends",
+        "app_profile": "Bigtable app profile",
+        "flow_control": "true: let Bigtable slow batch writes down",
+    },
+    "what is declared": {
+        "contracts": "folder of contracts (default: the shipped ones)",
+        "features": "folder or file of features (default: shipped)",
+        "pseudonym_key": "projects/P/secrets/S/versions/V, file:PATH or env:NAME",
+    },
+    "bounds": {
+        "horizon": "how late an event or a copy may be (default 1d)",
+        "shards": "parallelism of the stateful steps (default 16)",
+        "max_future": "how far ahead an event may be (default 1d)",
+        "max_event_bytes": "largest payload (default 1000000)",
+        "covers_from": "launch, beginning or an RFC 3339 time",
+        "now": "RFC 3339 time of the launch (default: the clock)",
+    },
+    "reading Pub/Sub": {
+        "pubsub_source": "auto (default), beam or portable",
+        "timestamp_attribute": "attribute that holds the event time",
+        "watermark_slack": "own source: default 2s",
+        "readers": "own source: parallel readers (default 2)",
+        "stop_after_idle": "own source: end after this idle time",
+    },
+}
 _ONLY_WITH = {
     "input_subscription": (
         "pubsub_source",
@@ -36,36 +71,10 @@ class HotPathOptions(PipelineOptions):
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        source = parser.add_argument_group("source, one of")
-        source.add_argument("--input_subscription", help="projects/P/subscriptions/S")
-        source.add_argument("--input_files", help="NDJSON files: a path or glob, .gz too")
-        sink = parser.add_argument_group("sinks; the first two exclude each other")
-        sink.add_argument("--bigtable_table", help="projects/P/instances/I/tables/T")
-        sink.add_argument("--cells_output", help="folder for the same cells as NDJSON")
-        sink.add_argument("--quarantine_output", help="folder for what was refused, with its bytes")
-        sink.add_argument("--late_output", help="folder for late events, pseudonymised")
-        sink.add_argument("--counters_output", help="file for the counters of a run that ends")
-        sink.add_argument("--app_profile", help="Bigtable app profile")
-        sink.add_argument("--flow_control", help="true: let Bigtable slow batch writes down")
-        declared = parser.add_argument_group("what is declared")
-        declared.add_argument("--contracts", help="folder of contracts (default: the shipped ones)")
-        declared.add_argument("--features", help="folder or file of features (default: shipped)")
-        declared.add_argument(
-            "--pseudonym_key", help="projects/P/secrets/S/versions/V, file:PATH or env:NAME"
-        )
-        bounds = parser.add_argument_group("bounds")
-        bounds.add_argument("--horizon", help="how late an event or a copy may be (default 1d)")
-        bounds.add_argument("--shards", help="parallelism of the stateful steps (default 16)")
-        bounds.add_argument("--max_future", help="how far ahead an event may be (default 1d)")
-        bounds.add_argument("--max_event_bytes", help="largest payload (default 1000000)")
-        bounds.add_argument("--covers_from", help="launch, beginning or an RFC 3339 time")
-        bounds.add_argument("--now", help="RFC 3339 time of the launch (default: the clock)")
-        reading = parser.add_argument_group("reading Pub/Sub")
-        reading.add_argument("--pubsub_source", help="auto (default), beam or portable")
-        reading.add_argument("--timestamp_attribute", help="attribute that holds the event time")
-        reading.add_argument("--watermark_slack", help="own source: default 2s")
-        reading.add_argument("--readers", help="own source: parallel readers (default 2)")
-        reading.add_argument("--stop_after_idle", help="own source: end after this idle time")
+        for title, options in _GROUPS.items():
+            group = parser.add_argument_group(title)
+            for name, words in options.items():
+                group.add_argument(f"--{name}", help=words)
 
 
 @dataclass(frozen=True)

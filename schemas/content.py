@@ -1,5 +1,6 @@
 """The digest by which dedupe tells a copy from a conflict."""
 
+import json
 from hashlib import blake2b
 
 import msgspec
@@ -8,16 +9,37 @@ from schemas.record_types import Record
 
 __all__ = ["content_digest", "id_digest"]
 
+_LONG = 4_000
+"""Python refuses to read longer integers."""
+
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
-def content_digest(record: Record) -> bytes:
-    """Return 16 bytes of what was decoded, the drift excluded.
+def content_digest(record: Record, drift: str | None = None) -> bytes:
+    """Return 16 bytes of all that was decoded, the unknown fields (JSON text) too.
 
     The same for every spelling of the same content: order of keys, white space, escapes, offset of
     a time, digits of a number; absent and null. It is taken before pseudonymising.
     """
-    return blake2b(_encode(record), digest_size=16).digest()
+    content = _encode(record)
+    if drift is not None:
+        content += _canonical(drift)
+    return blake2b(content, digest_size=16).digest()
+
+
+def _canonical(drift: str) -> bytes:
+    # Not msgspec: a lone surrogate is legal in an unknown field, and only this decoder keeps it.
+    value = json.loads(drift, parse_int=_integer, parse_float=_real)
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _integer(digits: str) -> object:
+    return int(digits) if len(digits) < _LONG else {"": digits}
+
+
+def _real(digits: str) -> object:
+    number = float(digits)
+    return int(number) if number.is_integer() else number
 
 
 def id_digest(event_id: str) -> bytes:

@@ -31,7 +31,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
 
     `details` holds the contract's fields as normalised JSON values; `drift` holds, as JSON text,
     the fields that the contract does not know, and is None where there were none. `content` is the
-    16-byte digest that dedupe compares: of all decoded fields, the drift excluded. `raw` is the
+    16-byte digest that dedupe compares: of all decoded fields, the drift included. `raw` is the
     message that it was decoded from.
     """
 

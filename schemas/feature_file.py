@@ -15,7 +15,8 @@ def feature_files(location: str) -> list[str]:
     """Return the paths of a file, or of all YAML files of a folder, in the order of their names."""
     base = location.rstrip("/")
     try:
-        patterns = [base, f"{base}/*.yaml", f"{base}/*.yml"]
+        single = base.endswith(_SUFFIXES)
+        patterns = [base] if single else [f"{base}/*{suffix}" for suffix in _SUFFIXES]
         matches = FileSystems.match(patterns)
     except (OSError, ValueError, BeamIOError) as error:
         msg = f"{location}: cannot be listed ({type(error).__name__}); give a YAML file or a folder"

@@ -18,7 +18,16 @@ MAY_IMPORT = {
     "local": set(ROOMS) - {"console"},
     "console": set(ROOMS),
 }
-FORBIDDEN_IN_NAMES = ("Transform", "Source", "Sink", "Reader", "Writer", "Helper", "Manager", "Utils")
+FORBIDDEN_IN_NAMES = (
+    "Transform",
+    "Source",
+    "Sink",
+    "Reader",
+    "Writer",
+    "Helper",
+    "Manager",
+    "Utils",
+)
 
 
 def modules(*rooms: str) -> list[pathlib.Path]:
@@ -73,7 +82,9 @@ def test_imports_point_one_way(path):
 
 
 def test_jobs_do_not_import_each_other():
-    jobs = [path for path in modules("pipelines") if any(f.name == "build" for f in functions(path))]
+    jobs = [
+        path for path in modules("pipelines") if any(f.name == "build" for f in functions(path))
+    ]
     names = {f"pipelines.{path.stem}" for path in jobs}
     assert jobs
     assert not {path.stem: hit for path in jobs if (hit := imported(path) & names)}
@@ -125,7 +136,13 @@ def test_nothing_is_caught_without_a_name(path):
 @each("schemas", "transforms")
 def test_time_comes_from_the_element_or_is_passed_in(path):
     calls = {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
-    clocks = {"time.time", "datetime.now", "datetime.utcnow", "datetime.datetime.now", "time.time_ns"}
+    clocks = {
+        "time.time",
+        "datetime.now",
+        "datetime.utcnow",
+        "datetime.datetime.now",
+        "time.time_ns",
+    }
     assert not calls & clocks
 
 
@@ -152,7 +169,9 @@ def test_transforms_are_annotated_dataclasses_named_by_a_verb(path):
 
 @each("pipelines")
 def test_a_job_is_a_table_of_contents(path):
-    assert len(path.read_text().splitlines()) <= 150
+    is_job = any(function.name == "build" for function in functions(path))
+    # A hundred lines of statements: imports and docstrings of a job name what it is made of.
+    assert not is_job or sum(map(code_lines, functions(path))) <= 100
     assert not [node.name for node in classes(path) if "DoFn" in bases(node)]
 
 

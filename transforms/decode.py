@@ -66,7 +66,7 @@ def event_of(raw: RawEvent, reading: Reading) -> Event:
         source_system=record.source_system,
         details=msgspec.to_builtins(record.event_details),
         drift=drift,
-        content=content_digest(record),
+        content=content_digest(record, drift),
         raw=raw,
     )
 
@@ -209,7 +209,7 @@ class _DecodePacks(_Refusing):
                 yield self.refuse(element.row(row), reading)
                 continue
             digest = id_digest(reading[0].event_id)
-            known = (digest, content_digest(reading[0]), reading[1])
+            known = (digest, content_digest(reading[0], reading[2]), reading[1])
             full = add(shard_of(digest, shards), known, (element, row), time)
             if full is not None:
                 yield _stamped(full)

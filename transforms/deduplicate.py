@@ -93,7 +93,12 @@ class DeduplicatePacks(beam.PTransform[PCollection[tuple[int, EventPack]], Dedup
         """Find the copies of each id."""
         keyed = packs | "KeyPacks" >> KeyPacks(self.shards)
         split = self._stream(keyed) if self._is_stream(packs) else _batch(keyed)
-        return Deduplicated(split.unique, split.duplicates, split.conflicts)
+        # What batch says about timestamps would make the groupings of others much slower.
+        return Deduplicated(
+            split.unique | "WindowUnique" >> beam.WindowInto(GlobalWindows()),
+            split.duplicates | "WindowDuplicates" >> beam.WindowInto(GlobalWindows()),
+            split.conflicts | "WindowConflicts" >> beam.WindowInto(GlobalWindows()),
+        )
 
     def _is_stream(self, packs: PCollection[tuple[int, EventPack]]) -> bool:
         if self.mode == "batch" and not packs.is_bounded:

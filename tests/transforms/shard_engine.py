@@ -1,4 +1,4 @@
-"""A small engine for one stateful DoFn: bundles that commit or crash, event-time timers, a watermark.
+"""A small engine for one stateful DoFn: bundles that commit or crash, timers, a watermark.
 
 It keeps what a runner keeps (state and timers by key, changed only by a bundle that commits) and
 lets a test choose what runners choose: bundle borders, retries, and which DoFn instance works.
@@ -98,7 +98,7 @@ class Engine:
         crash_after: int = 10**9,
         lose_commit: bool = False,
     ) -> list[tuple[str, EventPack]]:
-        """Run elements (shard, pack, timestamp) as one bundle; raise `Crash` where it is to fail."""
+        """Run elements (shard, pack, timestamp) as one bundle; `Crash` where it is to fail."""
 
         def work(dofn: FindCopies, budget: list[int], staged: dict[int, Shard]) -> list[Any]:
             outputs: list[Any] = []

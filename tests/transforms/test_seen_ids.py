@@ -2,7 +2,7 @@ import random
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_packs import digest, pack_of
@@ -73,6 +73,7 @@ def follow(stream):
         log = log if snapshot is None else snapshot
 
 
+@settings(max_examples=50)
 @given(STREAMS)
 def test_streams_are_sorted_as_plain_python_would(stream):
     follow(stream)
@@ -103,6 +104,7 @@ def test_a_thousand_long_streams_are_sorted_as_plain_python_would():
         )
 
 
+@settings(max_examples=50)
 @given(STREAMS)
 def test_the_log_read_in_any_order_gives_what_is_in_memory(stream):
     seen, log = SeenIds(RETENTION), []
