@@ -106,12 +106,13 @@ def test_packs_with_a_wrong_key_or_of_several_shards_are_put_right():
 
 
 def test_one_id_that_points_to_two_users_is_a_conflict_whatever_the_shards():
-    for shards in (1, 3, 64):
-        with pipeline() as built:
-            rows = [any_event("e1", user_id="u1"), any_event("e1", user_id="u2")]
-            split = built | beam.Create(rows) | Deduplicate(horizon=60, shards=shards)
-            assert_that(split.unique | "U" >> beam.Map(_id), equal_to(["e1"]), "unique")
-            assert_that(split.conflicts | "C" >> beam.Map(_id), equal_to(["e1"]), "conflict")
+    rows = [any_event("e1", user_id="u1"), any_event("e1", user_id="u2")]
+    with pipeline() as built:
+        events = built | beam.Create(rows)
+        for n in (1, 3, 64):
+            split = events | f"Dedupe{n}" >> Deduplicate(horizon=60, shards=n)
+            assert_that(split.unique | f"U{n}" >> beam.Map(_id), equal_to(["e1"]), f"unique{n}")
+            assert_that(split.conflicts | f"C{n}" >> beam.Map(_id), equal_to(["e1"]), f"other{n}")
 
 
 @pytest.mark.parametrize("mode", ["stream", "batch"])
