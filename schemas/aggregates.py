@@ -45,7 +45,9 @@ class Distinct(msgspec.Struct, gc=False):
         sketch, values = part
         if sketch:
             self.sketch = union(self.sketch, sketch) if self.sketch else sketch
-        self.values.update(dict.fromkeys(values))
+        own = self.values
+        for value in values:
+            own[value] = None
         if len(self.values) > _MOST_VALUES:
             self.sketch, self.values = self.encode(), {}
 

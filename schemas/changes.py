@@ -119,5 +119,6 @@ def merge_tile(tiles: Tiles, part: TilePart, by: Aggregation) -> None:
 def tile_parts(tiles: Tiles, forms: Mapping[int, Form]) -> list[TilePart]:
     """Return the parts that merge to the same tiles."""
     return [
-        (slot, tile.n, forms[slot](tile.kept) if tile.n else None) for slot, tile in tiles.items()
+        (slot, tile.n, None if tile.kept is None else forms[slot](tile.kept))
+        for slot, tile in tiles.items()
     ]

@@ -21,6 +21,7 @@ from schemas.refusal import Refusal
 from schemas.rejected import Reason, Rejected, reject
 from schemas.times import DAY
 from transforms.counters import counter, rejected_counter
+from transforms.garbage import settle
 from transforms.pack_buffer import Full, PackBuffer
 
 __all__ = ["Decode", "DecodePacks", "Decoded", "DecodedPacks", "event_of", "shard_of"]
@@ -190,6 +191,9 @@ class _DecodePacks(_Refusing):
         super().__init__(decoder, now)
         self._shards = shards
         self._buffer = PackBuffer(_MAX_ROWS, _MAX_BYTES)
+
+    def setup(self) -> None:
+        settle()
 
     def start_bundle(self) -> None:
         # Rows of a bundle that failed must not leave with the next one.

@@ -53,6 +53,7 @@ class Definitions:
         self.aggregations = {
             slot: AGGREGATIONS[feature.aggregate] for slot, feature in self.features.items()
         }
+        self.merges = {slot: by.merge for slot, by in self.aggregations.items()}
         self.forms = {slot: by.freeze for slot, by in self.aggregations.items()}
         self.tile_minutes = {
             slot: feature.tile // MINUTE for slot, feature in self.features.items()
@@ -181,8 +182,7 @@ class EntityShard:
         tiles = []
         for start, parts in row.tiles:
             held = partial.tiles.setdefault(start, {})
-            offered = [self._keep_tile(held, start, part, lower, tally) for part in parts]
-            if kept := [part for part in offered if part is not None]:
+            if kept := self._keep_tiles(held, start, parts, lower, tally):
                 tiles.append((start, kept))
             elif not held:
                 del partial.tiles[start]
@@ -194,27 +194,30 @@ class EntityShard:
         tally.changes_unknown += 1
         return False
 
-    def _keep_tile(
-        self, tiles: Tiles, start: int, part: TilePart, lower: int, tally: Tally
-    ) -> TilePart | None:
-        slot, n, value = part
-        by = self._definitions.aggregations.get(slot)
-        if by is None:
-            tally.changes_unknown += 1
-            return None
-        held = tiles.get(slot)
-        if held is None:
-            return self._open_tile(tiles, start, part, lower, tally)
-        if not held.n:
-            return None
-        held.n += n
-        held.kept = by.merge(held.kept, value)
-        return part
+    def _keep_tiles(
+        self, tiles: Tiles, start: int, parts: Iterable[TilePart], lower: int, tally: Tally
+    ) -> list[TilePart]:
+        merges, kept = self._definitions.merges, []
+        for part in parts:
+            slot, n, value = part
+            held = tiles.get(slot)
+            if held is None:
+                if opened := self._open_tile(tiles, start, part, lower, tally):
+                    kept.append(opened)
+            elif held.n:
+                held.n += n
+                if held.kept is not None:
+                    held.kept = merges[slot](held.kept, value)
+                kept.append(part)
+        return kept
 
     def _open_tile(
         self, tiles: Tiles, start: int, part: TilePart, lower: int, tally: Tally
     ) -> TilePart | None:
         slot = part[0]
+        if slot not in self._definitions.aggregations:
+            tally.changes_unknown += 1
+            return None
         if self._is_closed(slot, start, lower):
             tally.tiles_reopened += 1
             return None

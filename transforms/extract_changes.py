@@ -26,13 +26,14 @@ from schemas.rejected import Reason, Rejected, reject
 from schemas.unknown_fields import drift_names
 from transforms.counters import counter, rejected_counter
 from transforms.feature_program import FeatureProgram
+from transforms.garbage import settle
 
 __all__ = ["ExtractChanges", "Extracted", "shard_of"]
 
 _STEP = "ExtractChanges"
 _LATE = "late"
 _REJECTED = "rejected"
-_MOST_EVENTS = 20_000
+_MOST_EVENTS = 100_000
 _MOST_ROWS = 1_000
 _NO_ATTRIBUTES: dict[str, str] = {}
 _UNREADABLE = (ValueError, msgspec.DecodeError, RecursionError)
@@ -126,6 +127,7 @@ class _Extract(beam.DoFn):
         self._late = counter("late")
 
     def setup(self) -> None:
+        settle()
         self._decoder = Decoder(self._contracts, max_event_bytes=self._max_event_bytes)
         self._pseudonymiser = Pseudonymiser(self._contracts, self._key)
         self._program = FeatureProgram(self._contracts, self._features)

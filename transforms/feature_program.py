@@ -205,7 +205,8 @@ def _state_step(field: StateField, getters: _Getters) -> _StateStep:
 
     def step(record: Any, state: dict[int, Last], moment: Moment) -> None:
         held = state.get(slot)
-        if held is None or moment >= (held.event_ms, held.event_id):
+        # The time decides nearly always: no pair has to be made for it.
+        if held is None or moment[0] > held.event_ms or moment >= (held.event_ms, held.event_id):
             value = get(record)
             if value is not None:
                 state[slot] = Last(*moment, value)

@@ -25,6 +25,7 @@ from schemas.feature_set import FeatureSet
 from transforms.counters import counter
 from transforms.entity_shard import Definitions, EntityShard, Tally
 from transforms.fence import Fence
+from transforms.garbage import settle
 from transforms.watermark_clock import WatermarkClock
 
 __all__ = ["FoldEntities"]
@@ -162,6 +163,7 @@ class _FoldStream(beam.DoFn):
         self._shards = _Shards(given)
 
     def setup(self) -> None:
+        settle()
         self._fence: Fence[EntityShard] = Fence()
 
     def start_bundle(self) -> None:

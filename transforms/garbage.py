@@ -1,0 +1,23 @@
+"""Keeps Python's garbage collector out of the way of steps that make many small objects."""
+
+import functools
+import gc
+
+__all__ = ["settle"]
+
+_YOUNG = 20_000
+"""Objects made before the collector looks at them; Python's 700 makes it look all the time."""
+
+
+@functools.cache
+def settle() -> None:
+    """Move all that is imported out of the collector's sight, and let it look less often.
+
+    A worker holds half a million objects of Beam and the Google clients, and a pack of events makes
+    thousands more: with Python's defaults the collector takes a quarter of the time of a batch and
+    frees nothing. Cycles are still collected. Takes effect once a process, for all of it; to be
+    called from a DoFn's `setup`.
+    """
+    gc.freeze()
+    _, middle, old = gc.get_threshold()
+    gc.set_threshold(max(_YOUNG, gc.get_threshold()[0]), middle, old)
