@@ -32,7 +32,7 @@ test: services ## all tests: unit, property, golden, emulators, Prism
 	$(PY) -m pytest -n 2 --dist loadgroup
 
 unit: setup ## the tests that need no local service, in less than a minute
-	$(PY) -m pytest -n 2 -m "not emulator and not prism"
+	$(PY) -m pytest -n 2 -m "not emulator and not prism and not engine"
 
 bench: services ## the benchmarks against their peers; ONLY=name for one of them
 	$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY))
@@ -56,6 +56,7 @@ lock: setup ## renew the hashed pins
 	$(LOCK) requirements/runtime.in -o requirements/runtime.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/emulators-gcs.in -o requirements/emulators-gcs.txt
+	$(LOCK) requirements/emulators-go.in -o requirements/emulators-go.txt
 
 clean: ## remove what the commands wrote into this folder
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

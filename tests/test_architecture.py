@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator
 
 import pytest
+from setuptools import find_packages
 
 ROOT = pathlib.Path(__file__).parents[1]
 ROOMS = ("schemas", "transforms", "pipelines", "templates", "local", "console")
@@ -183,8 +184,6 @@ def test_no_banner_lines_and_no_wildcards(path):
 
 
 def test_the_distribution_holds_the_named_rooms_and_nothing_else():
-    from setuptools import find_packages
-
     found = {
         name.partition(".")[0]
         for name in find_packages(

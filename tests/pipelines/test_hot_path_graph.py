@@ -3,6 +3,7 @@
 import apache_beam as beam
 import pytest
 from apache_beam.portability import python_urns
+from apache_beam.runners.pipeline_context import PipelineContext
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.hot_path import build
@@ -51,8 +52,6 @@ def coder(proto, coder_id):
 
 
 def _context(proto):
-    from apache_beam.runners.pipeline_context import PipelineContext
-
     return PipelineContext(proto.components)
 
 

@@ -20,6 +20,8 @@ from tests.transforms.event_packs import digest, pack_of, rows_of
 from transforms.deduplicate import Deduplicate, DeduplicatePacks, RejectConflicts
 from transforms.key_packs import shard_of
 
+pytestmark = pytest.mark.engine
+
 SHARDS = 4
 START = 1_700_000_000_000_000
 KINDS = ("unique", "duplicates", "conflicts")

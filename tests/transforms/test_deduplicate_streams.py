@@ -106,6 +106,7 @@ def test_streams_on_prism_are_sorted_as_plain_python_would(seed, prism_binary):
     follow(on_prism(prism_binary), seed, steps=60)
 
 
+@pytest.mark.engine
 def test_a_stream_on_the_bundle_based_runner_is_sorted_as_plain_python_would():
     follow(on_bundles(), seed=1, steps=6)
 
@@ -134,6 +135,7 @@ def find_late_copies(pipeline):
         assert_that(rows | beam.Flatten(), all_copies_found)
 
 
+@pytest.mark.engine
 def test_200_events_as_late_as_the_horizon_lose_all_their_copies_on_the_bundle_based_runner():
     find_late_copies(on_bundles())
 

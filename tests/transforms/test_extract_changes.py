@@ -95,14 +95,14 @@ def test_a_large_bundle_leaves_in_parts_of_bounded_size():
     pack = pack_of(views(1))
     raw = RawPack(pack.raw.payloads * 9_000)
     large = EventPack(pack.ids * 9_000, pack.contents * 9_000, pack.event_times * 9_000, raw)
-    outcome = run([large] * 5)
+    outcome = run([large] * 8)
     held, tally = shard(), Tally()
     for (_, part), _ in outcome["changes"]:
         held.absorb(part, MIN_MICROS, tally)
     assert len(outcome["changes"]) == 2
     [row] = held.rows(tally)
     assert {cell.value for cell in row.cells if cell.qualifier == "views"} == {
-        (45_000).to_bytes(8, "big")
+        (72_000).to_bytes(8, "big")
     }
 
 
