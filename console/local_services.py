@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from local.binaries import prism_binary
 from local.demo import run_demo
@@ -18,7 +19,7 @@ def up() -> None:
 
     Example: penstock up
     """
-    typer.echo(f"export PENSTOCK_PRISM={prism_binary()}")
+    typer.echo(f"export PENSTOCK_PRISM='{prism_binary()}'")
     serve_until_interrupted(typer.echo, LocalServices())
 
 
@@ -30,5 +31,12 @@ def demo(
 
     Example: penstock demo --events 5000 --seed 3
     """
-    if not run_demo(events, seed, typer.echo):
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    if not console.is_terminal:
+        right = run_demo(events, seed, typer.echo)
+    else:
+        # A terminal shows that the job is alive between two lines.
+        with console.status("working"):
+            right = run_demo(events, seed, console.print)
+    if not right:
         raise typer.Exit(1)
