@@ -19,20 +19,44 @@ from schemas.values import ValueType, plain_form
 __all__ = ["FeatureProgram"]
 
 _Get: TypeAlias = Callable[[Any], Any]
-_StateStep: TypeAlias = Callable[[Any, dict[int, Last], Moment], None]
-_TileStep: TypeAlias = Callable[[Any, Tiles, Moment], None]
+_Tests: TypeAlias = tuple[tuple[_Get, frozenset[Any]], ...]
+"""Conditions: what a getter returns has to be in the set."""
+
+
+class _StateStep(NamedTuple):
+    slot: int
+    get: _Get
+    tests: _Tests
+
+
+class _CountStep(NamedTuple):
+    slot: int
+    tests: _Tests
+
+
+class _ValueStep(NamedTuple):
+    slot: int
+    get: _Get
+    first: Callable[[Any, Moment], Any]
+    add: Callable[[Any, Any, Moment], Any]
+    tests: _Tests
+
+
+class _TileSteps(NamedTuple):
+    """The features of one length of tile, in minutes."""
+
+    length: int
+    counts: tuple[_CountStep, ...]
+    values: tuple[_ValueStep, ...]
 
 
 class _EntityProgram(NamedTuple):
-    """What an event type changes in one entity; `partials` are shared by all event types.
-
-    `tiles` are grouped by the length of the tile in minutes.
-    """
+    """What an event type changes in one entity; `partials` are shared by all event types."""
 
     key: _Get
     partials: dict[str, Partial]
     state: tuple[_StateStep, ...]
-    tiles: tuple[tuple[int, tuple[_TileStep, ...]], ...]
+    tiles: tuple[_TileSteps, ...]
 
 
 class FeatureProgram:
@@ -75,8 +99,7 @@ class FeatureProgram:
             partial = partials.get(entity_id)
             if partial is None:
                 partial = partials[entity_id] = Partial.empty()
-            for step in state:
-                step(record, partial.state, moment)
+            _add_to_state(record, partial.state, state, moment)
             if not late:
                 _add_to_tiles(record, partial.tiles, tiles, minute, moment)
 
@@ -101,22 +124,69 @@ class FeatureProgram:
         return tuple(program for program in compiled if program is not None)
 
 
+# The three loops below run some ten times an event: a call for each step would double their time.
+def _add_to_state(
+    record: Any, state: dict[int, Last], steps: Iterable[_StateStep], moment: Moment
+) -> None:
+    event_ms = moment[0]
+    for slot, get, tests in steps:
+        held = state.get(slot)
+        if held is None or event_ms > held.event_ms or moment >= (held.event_ms, held.event_id):
+            for test, allowed in tests:
+                if test(record) not in allowed:
+                    break
+            else:
+                value = get(record)
+                if value is not None:
+                    state[slot] = Last(event_ms, moment[1], value)
+
+
 def _add_to_tiles(
     record: Any,
     held: dict[int, Tiles],
-    groups: Iterable[tuple[int, tuple[_TileStep, ...]]],
+    groups: Iterable[_TileSteps],
     minute: int,
     moment: Moment,
 ) -> None:
-    for length, steps in groups:
+    for length, counts, values in groups:
         start = minute - minute % length
         tiles = held.get(start)
         if tiles is None:
             tiles = held[start] = {}
-        for step in steps:
-            step(record, tiles, moment)
+        _add_counts(record, tiles, counts)
+        _add_values(record, tiles, values, moment)
         if not tiles:
             del held[start]
+
+
+def _add_counts(record: Any, tiles: Tiles, steps: Iterable[_CountStep]) -> None:
+    for slot, tests in steps:
+        for test, allowed in tests:
+            if test(record) not in allowed:
+                break
+        else:
+            tile = tiles.get(slot)
+            if tile is None:
+                tiles[slot] = Tile(1, None)
+            else:
+                tile.n += 1
+
+
+def _add_values(record: Any, tiles: Tiles, steps: Iterable[_ValueStep], moment: Moment) -> None:
+    for slot, get, first, add, tests in steps:
+        for test, allowed in tests:
+            if test(record) not in allowed:
+                break
+        else:
+            value = get(record)
+            if value is None:
+                continue
+            tile = tiles.get(slot)
+            if tile is None:
+                tiles[slot] = Tile(1, first(value, moment))
+            else:
+                tile.n += 1
+                tile.kept = add(tile.kept, value, moment)
 
 
 class _Getters:
@@ -143,9 +213,13 @@ class _Getters:
         deep = path.count(".") > 1
         return get if form is None and not deep else _formed(get, form or _same)
 
-    def tests(self, where: Iterable[Condition]) -> list[tuple[_Get, frozenset[Any]]]:
-        """Return the conditions as pairs of a getter and the values it may return."""
-        return [(self.plain(each.path), frozenset(each.values)) for each in where]
+    def tests(self, where: Iterable[Condition]) -> _Tests:
+        """Return the conditions; that of the event type is settled by whose getters these are."""
+        return tuple(
+            (self.plain(each.path), frozenset(each.values))
+            for each in where
+            if each.path != "event_type"
+        )
 
 
 def _compile_set(
@@ -155,11 +229,29 @@ def _compile_set(
     features = [f for f in each.features if event_type in f.event_types]
     if not state and not features:
         return None
-    groups: dict[int, list[_TileStep]] = {}
-    for feature in features:
-        groups.setdefault(feature.tile // MINUTE, []).append(_tile_step(feature, getters))
-    tiles = tuple((length, tuple(steps)) for length, steps in groups.items())
+    lengths = sorted({feature.tile // MINUTE for feature in features})
+    tiles = tuple(
+        _tile_steps(length, [f for f in features if f.tile // MINUTE == length], getters)
+        for length in lengths
+    )
     return _EntityProgram(getters.plain(each.key), partials, tuple(state), tiles)
+
+
+def _state_step(field: StateField, getters: _Getters) -> _StateStep:
+    return _StateStep(field.slot, getters.plain(field.field), getters.tests(field.where))
+
+
+def _tile_steps(length: int, features: Iterable[Feature], getters: _Getters) -> _TileSteps:
+    counts, values = [], []
+    for feature in features:
+        tests = getters.tests(feature.where)
+        if feature.field is None:
+            counts.append(_CountStep(feature.slot, tests))
+        else:
+            by = AGGREGATIONS[feature.aggregate]
+            get = getters.plain(feature.field)
+            values.append(_ValueStep(feature.slot, get, by.first, by.add, tests))
+    return _TileSteps(length, tuple(counts), tuple(values))
 
 
 def _same(value: Any) -> Any:
@@ -183,74 +275,3 @@ def _formed(get: _Get, form: _Get) -> _Get:
         return None if value is None else form(value)
 
     return formed
-
-
-def _guarded(step: Any, tests: list[tuple[_Get, frozenset[Any]]]) -> Any:
-    """Return a step that is only taken where all conditions hold."""
-    for get, allowed in tests:
-        step = _guarded_once(step, get, allowed)
-    return step
-
-
-def _guarded_once(step: Any, get: _Get, allowed: frozenset[Any]) -> Any:
-    def guarded(record: Any, held: Any, moment: Moment) -> None:
-        if get(record) in allowed:
-            step(record, held, moment)
-
-    return guarded
-
-
-def _state_step(field: StateField, getters: _Getters) -> _StateStep:
-    slot, get = field.slot, getters.plain(field.field)
-
-    def step(record: Any, state: dict[int, Last], moment: Moment) -> None:
-        held = state.get(slot)
-        # The time decides nearly always: no pair has to be made for it.
-        if held is None or moment[0] > held.event_ms or moment >= (held.event_ms, held.event_id):
-            value = get(record)
-            if value is not None:
-                state[slot] = Last(*moment, value)
-
-    guarded: _StateStep = _guarded(step, getters.tests(field.where))
-    return guarded
-
-
-def _tile_step(feature: Feature, getters: _Getters) -> _TileStep:
-    by = AGGREGATIONS[feature.aggregate]
-    if feature.field is None:
-        step = _count_step(feature.slot)
-    else:
-        step = _value_step(feature.slot, getters.plain(feature.field), by.first, by.add)
-    guarded: _TileStep = _guarded(step, getters.tests(feature.where))
-    return guarded
-
-
-def _count_step(slot: int) -> _TileStep:
-    def step(_record: Any, tiles: Tiles, _moment: Moment) -> None:
-        held = tiles.get(slot)
-        if held is None:
-            tiles[slot] = Tile(1, None)
-        else:
-            held.n += 1
-
-    return step
-
-
-def _value_step(
-    slot: int,
-    get: _Get,
-    first: Callable[[Any, Moment], Any],
-    add: Callable[[Any, Any, Moment], Any],
-) -> _TileStep:
-    def step(record: Any, tiles: Tiles, moment: Moment) -> None:
-        value = get(record)
-        if value is None:
-            return
-        held = tiles.get(slot)
-        if held is None:
-            tiles[slot] = Tile(1, first(value, moment))
-        else:
-            held.n += 1
-            held.kept = add(held.kept, value, moment)
-
-    return step

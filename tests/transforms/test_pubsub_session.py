@@ -4,8 +4,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
+import google.auth
 import grpc
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
 from local.services import exported
 from tests.fake_pubsub import FakePubsub
@@ -191,7 +193,12 @@ def test_pauses_grow_to_a_bound_and_begin_anew_after_a_success():
 
 def test_a_client_without_credentials_says_so_in_one_line(monkeypatch):
     monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
+
+    # Another test may have made the whole process anonymous.
+    def no_credentials(*_scopes, **_more):
+        raise DefaultCredentialsError("none")
+
+    monkeypatch.setattr(google.auth, "default", no_credentials)
     with pytest.raises(SubscriptionError, match="without credentials") as error:
         SubscriptionClient(NAME)
     assert "\n" not in str(error.value)
