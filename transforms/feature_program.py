@@ -4,42 +4,36 @@ Plain logic without Beam. Everything that depends on the declaration alone is de
 process and event type.
 """
 
-import operator
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from schemas.aggregates import AGGREGATIONS, Moment
 from schemas.cells import row_key
 from schemas.changes import MINUTE, Last, Partial, RowPart, Tile, Tiles
 from schemas.contract import Contracts
 from schemas.feature_set import Feature, FeatureSet, StateField
-from schemas.feature_where import Condition
-from schemas.values import ValueType, plain_form
+from transforms.record_getters import Get, Getters, Tests
 
 __all__ = ["FeatureProgram"]
-
-_Get: TypeAlias = Callable[[Any], Any]
-_Tests: TypeAlias = tuple[tuple[_Get, frozenset[Any]], ...]
-"""Conditions: what a getter returns has to be in the set."""
 
 
 class _StateStep(NamedTuple):
     slot: int
-    get: _Get
-    tests: _Tests
+    get: Get
+    tests: Tests
 
 
 class _CountStep(NamedTuple):
     slot: int
-    tests: _Tests
+    tests: Tests
 
 
 class _ValueStep(NamedTuple):
     slot: int
-    get: _Get
+    get: Get
     first: Callable[[Any, Moment], Any]
     add: Callable[[Any, Any, Moment], Any]
-    tests: _Tests
+    tests: Tests
 
 
 class _TileSteps(NamedTuple):
@@ -53,7 +47,7 @@ class _TileSteps(NamedTuple):
 class _EntityProgram(NamedTuple):
     """What an event type changes in one entity; `partials` are shared by all event types."""
 
-    key: _Get
+    key: Get
     partials: dict[str, Partial]
     state: tuple[_StateStep, ...]
     tiles: tuple[_TileSteps, ...]
@@ -116,7 +110,7 @@ class FeatureProgram:
         return parts
 
     def _compile(self, event_type: str) -> tuple[_EntityProgram, ...]:
-        getters = _Getters(self._contracts, event_type, self._now)
+        getters = Getters(self._contracts, event_type, self._now)
         compiled = (
             _compile_set(each, partials, event_type, getters)
             for each, partials in zip(self._sets, self._partials, strict=True)
@@ -189,41 +183,8 @@ def _add_values(record: Any, tiles: Tiles, steps: Iterable[_ValueStep], moment: 
                 tile.kept = add(tile.kept, value, moment)
 
 
-class _Getters:
-    """Makes functions that read paths of the records of one event type.
-
-    `now` holds the event time of the record at hand, in microseconds: cheaper than its datetime.
-    """
-
-    def __init__(self, contracts: Contracts, event_type: str, now: list[int]) -> None:
-        self._contracts = contracts
-        self._event_type = event_type
-        self._now = now
-
-    def plain(self, path: str) -> _Get:
-        """Return what reads the plain value at a path, None where there is none."""
-        if path == "event_type":
-            return _constant(self._event_type)
-        field = self._contracts.field(self._event_type, path)
-        if path == "event_timestamp" and field.kind == "timestamp-micros":
-            return _first_of(self._now)
-        get = operator.attrgetter(path)
-        form = plain_form(ValueType(field.kind, field.scale))
-        # event_details is always there; a record below it may be null.
-        deep = path.count(".") > 1
-        return get if form is None and not deep else _formed(get, form or _same)
-
-    def tests(self, where: Iterable[Condition]) -> _Tests:
-        """Return the conditions; that of the event type is settled by whose getters these are."""
-        return tuple(
-            (self.plain(each.path), frozenset(each.values))
-            for each in where
-            if each.path != "event_type"
-        )
-
-
 def _compile_set(
-    each: FeatureSet, partials: dict[str, Partial], event_type: str, getters: _Getters
+    each: FeatureSet, partials: dict[str, Partial], event_type: str, getters: Getters
 ) -> _EntityProgram | None:
     state = [_state_step(f, getters) for f in each.state if event_type in f.event_types]
     features = [f for f in each.features if event_type in f.event_types]
@@ -237,11 +198,11 @@ def _compile_set(
     return _EntityProgram(getters.plain(each.key), partials, tuple(state), tiles)
 
 
-def _state_step(field: StateField, getters: _Getters) -> _StateStep:
+def _state_step(field: StateField, getters: Getters) -> _StateStep:
     return _StateStep(field.slot, getters.plain(field.field), getters.tests(field.where))
 
 
-def _tile_steps(length: int, features: Iterable[Feature], getters: _Getters) -> _TileSteps:
+def _tile_steps(length: int, features: Iterable[Feature], getters: Getters) -> _TileSteps:
     counts, values = [], []
     for feature in features:
         tests = getters.tests(feature.where)
@@ -252,26 +213,3 @@ def _tile_steps(length: int, features: Iterable[Feature], getters: _Getters) -> 
             get = getters.plain(feature.field)
             values.append(_ValueStep(feature.slot, get, by.first, by.add, tests))
     return _TileSteps(length, tuple(counts), tuple(values))
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _constant(value: Any) -> _Get:
-    return lambda _record: value
-
-
-def _first_of(box: list[int]) -> _Get:
-    return lambda _record: box[0]
-
-
-def _formed(get: _Get, form: _Get) -> _Get:
-    def formed(record: Any) -> Any:
-        try:
-            value = get(record)
-        except AttributeError:
-            return None
-        return None if value is None else form(value)
-
-    return formed
