@@ -22,6 +22,8 @@ __all__ = ["EARLIEST", "MAX_ID_BYTES", "Decoder", "Reading", "Record", "Refusal"
 
 EARLIEST = 946_684_800_000_000
 """2000-01-01T00:00:00Z: no event is older."""
+_LATEST = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z: a time of that year west of Greenwich has no UTC form."""
 MAX_ID_BYTES = 256
 
 Reading = tuple[Record, int, str | None]
@@ -160,6 +162,9 @@ class Decoder:
             return Refusal(Reason.BAD_ID, rule, event_time)
         if event_time < EARLIEST:
             return Refusal(Reason.TIME_OUT_OF_RANGE, "event_timestamp: before 2000", event_time)
+        if event_time > _LATEST:
+            rule = "event_timestamp: after the year 9999"
+            return Refusal(Reason.TIME_OUT_OF_RANGE, rule, event_time)
         if reference is not None and event_time > reference + self._max_future:
             rule = "event_timestamp: too far ahead of the publish time"
             return Refusal(Reason.TIME_OUT_OF_RANGE, rule, event_time)

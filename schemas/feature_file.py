@@ -43,7 +43,8 @@ def read_yaml(text: str, file: str) -> object:
     """Return what a YAML text holds; a key that is given twice is refused."""
     try:
         return yaml.load(text, _UniqueKeyLoader)  # noqa: S506 (derived from SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # A date of month 13, a number of 5,000 digits or 3,000 brackets are no error of YAML's.
         msg = f"{file}: not YAML: {' '.join(str(error).split())}; correct the file"
         raise FeatureError(msg) from error
 

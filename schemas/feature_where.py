@@ -1,6 +1,8 @@
 """Conditions of features: what `where` may compare a field with, in plain values."""
 
 import decimal
+import math
+import re
 import uuid
 from collections.abc import Callable, Mapping
 
@@ -11,6 +13,8 @@ from schemas.field_types import FieldType
 from schemas.values import INT64_MAX, INT64_MIN, Plain
 
 __all__ = ["Condition", "condition", "listed"]
+
+_LONE_SURROGATE = re.compile("[\\ud800-\\udfff]")
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -65,7 +69,7 @@ def _comparable(value: object, field: FieldType) -> Plain | None:
 
 
 def _text(value: object, field: FieldType) -> Plain | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and _LONE_SURROGATE.search(value) is None else None
 
 
 def _uuid(value: object, field: FieldType) -> Plain | None:
@@ -92,7 +96,11 @@ def _boolean(value: object, field: FieldType) -> Plain | None:
 def _double(value: object, field: FieldType) -> Plain | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) + 0.0
+    try:
+        number = float(value) + 0.0
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _decimal(value: object, field: FieldType) -> Plain | None:
@@ -100,9 +108,11 @@ def _decimal(value: object, field: FieldType) -> Plain | None:
         return None
     try:
         scaled = decimal.Decimal(str(value)).scaleb(field.scale)
-    except decimal.InvalidOperation:
+    except (decimal.InvalidOperation, decimal.Overflow):
         return None
-    return int(scaled) if scaled.is_finite() and scaled == scaled.to_integral_value() else None
+    if not scaled.is_finite() or scaled.adjusted() >= field.precision:
+        return None
+    return int(scaled) if scaled == scaled.to_integral_value() else None
 
 
 _COMPARABLE: dict[str, Callable[[object, FieldType], Plain | None]] = {

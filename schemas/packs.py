@@ -69,7 +69,7 @@ class EventPack(msgspec.Struct, array_like=True):
     """Decodable messages of one shard with what dedupe has to know of each.
 
     `ids`: 16-byte digests of the dedupe key. `contents`: 16-byte digests of the decoded content
-    with its drift. `event_times`: microseconds since the epoch. `watermark`: a lower bound of
+    with its drift. `event_times`: microseconds since the epoch. `watermark`: what was taken for
     the watermark when the pack reached dedupe, in microseconds; `MIN_MICROS` in batch, where
     nothing is late.
     """

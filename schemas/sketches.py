@@ -24,7 +24,7 @@ def sketch_of(values: Iterable[Plain]) -> bytes:
 
     Strings are fed as UTF-8, booleans as the integers 0 and 1, other integers as int64, doubles as
     doubles, bytes as their hexadecimal text. The empty string, which the library would ignore, is
-    fed as the one character U+0000.
+    fed as the one character U+0000; so are no bytes, whose text is empty.
 
     >>> sketch_of(["a", "b"]) == sketch_of(["b", "a", "b"])
     True
@@ -32,7 +32,8 @@ def sketch_of(values: Iterable[Plain]) -> bytes:
     sketch = update_theta_sketch(lg_k=LG_K)
     update = sketch.update
     for value in values:
-        update(value.hex() if isinstance(value, bytes) else value or _fed(value))
+        plain = value.hex() if isinstance(value, bytes) else value
+        update(plain or _fed(plain))
     sketch.trim()
     return bytes(sketch.compact(ordered=True).serialize())
 

@@ -65,8 +65,8 @@ class DeduplicatePacks(beam.PTransform[PCollection[tuple[int, EventPack]], Dedup
         shards: how many keys the work is spread over; part of the saved state. Packs with another
             key than the ids say are split and keyed anew.
         mode: `auto` takes `stream` for an unbounded input and else `batch`.
-        max_future: seconds; an event time further ahead of the watermark counts as that far ahead,
-            so that a wrong clock cannot fill the state.
+        max_future: seconds; an event time further ahead of the watermark and of the newest publish
+            time of its pack counts as that far ahead, so that a wrong clock cannot fill the state.
     """
 
     horizon: float
@@ -152,7 +152,8 @@ class Deduplicate(beam.PTransform[PCollection[Any], Deduplicated]):
         content: element -> bytes that are the same for copies only.
         publish_time: element -> microseconds since the epoch or None; chooses in batch.
         mode: `auto` takes `stream` for an unbounded input and else `batch`.
-        max_future: seconds; an event time further ahead of the watermark counts as that far ahead.
+        max_future: seconds; an event time further ahead of the watermark and of the publish time
+            counts as that far ahead.
 
     >>> with beam.Pipeline(runner="FnApiRunner") as pipeline:
     ...     orders = pipeline | beam.Create([{"order": 7}, {"order": 7}])

@@ -67,7 +67,7 @@ class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
     only. In batch, where that watermark is the beginning of time, nothing is late. Personal values
     are pseudonymised before anything leaves, except in `rejected`, which holds original bytes.
 
-    Changes are merged by row over a bundle, at most 20,000 events, and keyed by `shard_of` their
+    Changes are merged by row over a bundle, at most 50,000 events, and keyed by `shard_of` their
     row. A pack of changes has the least timestamp of the elements that it was collected from. The
     merged changes of a repeated bundle are the same; changes may come in any order.
 

@@ -103,14 +103,16 @@ class FindCopies(beam.DoFn):
         target = clock.seen(moment, self._bundle)
         if target is not None:
             timer.set(_timestamp(target))
-        arrival = self._arrival(clock, moment)
+        newest = _newest(pack, moment)
+        arrival = self._arrival(clock, moment)._replace(newest=newest)
         if arrival.dated:
-            seen.date(arrival.time)
+            seen.date(arrival)
         verdict, entry = seen.admit(pack.ids, pack.contents, pack.event_times, arrival)
         if entry:
             log.add(entry)
         self._put(shard, clock, seen, header, log)
-        yield from self._outputs.of(pack, verdict, max(clock.lower, timestamp.micros))
+        # A timestamp attribute may lie in the future; no watermark is ahead of the publish time.
+        yield from self._outputs.of(pack, verdict, max(clock.lower, min(timestamp.micros, newest)))
 
     @on_timer(_TICK)
     def tick(
@@ -174,6 +176,11 @@ class ChooseSurvivors(beam.DoFn):
 def _moment(timestamp: Any, pack: EventPack) -> int:
     """Return the element's time, or where it has none the least event time, in microseconds."""
     return min(pack.event_times) if timestamp <= MIN_TIMESTAMP else int(timestamp.micros)
+
+
+def _newest(pack: EventPack, moment: int) -> int:
+    """Return the latest publish time of a pack, in microseconds; where none is known its time."""
+    return max((time for time in pack.raw.publish_times or () if time is not None), default=moment)
 
 
 def _timestamp(micros: int) -> Timestamp:

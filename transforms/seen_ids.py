@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
+from schemas.events import MIN_MICROS
+
 __all__ = ["Anchor", "Retention", "SeenIds", "Verdict"]
 
 _ROW = Struct(">16sI")
@@ -40,11 +42,13 @@ class Anchor(NamedTuple):
     """When a pack arrived, in microseconds.
 
     `dated`: the watermark was below `time`. Not dated: nothing bounds the watermark, and `time` is
-    what it would be for an element that is on time.
+    what it would be for an element that is on time. `newest`: when its newest row was published, as
+    far as known; a watermark that is held back may be far behind it.
     """
 
     time: int
     dated: bool
+    newest: int = MIN_MICROS
 
 
 class Verdict(NamedTuple):
@@ -72,10 +76,11 @@ class _Log:
 class SeenIds:
     """Ids by bucket, each kept until the watermark has passed its anchor + horizon.
 
-    The anchor is the later of the event time (at most `max_future` ahead of the watermark) and of
-    the watermark at arrival. Ids that came while nothing was known of the watermark are undated:
-    they stay until `date` gives them the bound that a later bundle found, at the utmost for 8
-    horizons more, so that a shard that falls idle forgets them too.
+    The anchor is the later of the event time (at most `max_future` ahead of the watermark or of the
+    newest publish time, whichever is later) and of the watermark at arrival. Ids that came while
+    nothing was known of the watermark are undated: they stay until `date` gives them the bound that
+    a later bundle found, at the utmost for 8 horizons more, so that a shard that falls idle forgets
+    them too.
 
     Buckets are numbered slots: twice the bucket's number, plus one if undated. In memory an id
     takes about 150 bytes (a dict entry, and the packed row for the next snapshot).
@@ -145,12 +150,12 @@ class SeenIds:
                 verdict.distances.append(max(0, bucket - (held >> _CHECK_BITS + 1)) * tick)
         return verdict, self._append(fresh)
 
-    def date(self, bound: int) -> None:
-        """Give the undated ids the anchor `bound`, below which the watermark was after they came.
+    def date(self, arrival: Anchor) -> None:
+        """Give the undated ids this dated anchor: the watermark was below it after they came.
 
         Only ids of earlier bundles may be undated when this is called.
         """
-        first, last = self._range(Anchor(bound, dated=True))
+        first, last = self._range(arrival)
         for slot in [slot for slot in self._rows if slot & 1]:
             self._keep(2 * min(max(slot >> 1, first), last), self._rows.pop(slot))
             self._moved = True
@@ -182,7 +187,7 @@ class SeenIds:
         """Return the first and the last bucket that an id arriving then may enter."""
         first = arrival.time // self._retention.tick
         ahead = self._retention.max_future if arrival.dated else 1 << 64
-        return first, (arrival.time + ahead) // self._retention.tick
+        return first, (max(arrival.time, arrival.newest) + ahead) // self._retention.tick
 
     def _expiry(self, slot: int) -> int:
         horizons = 1 + (slot & 1) * _UNDATED_HORIZONS

@@ -30,6 +30,7 @@ __all__ = ["WriteCells", "Written", "refused_change"]
 _STEP = "WriteCells"
 _REJECTED = "rejected"
 _Place = tuple[Any, Any]  # timestamp and window of an element
+_CellPlace = tuple[str, str, int]
 
 
 class Written(NamedTuple):
@@ -45,8 +46,9 @@ class WriteCells(beam.PTransform[PCollection[RowChange], Written]):
 
     Each change is one atomic mutation of its row: per cell a SetCell with the cell's time and,
     before it, the deletion of the versions that it clears. It is idempotent, so a request that is
-    cut, a retry and a repeated bundle do no harm; rows are written in no order, and a row may stand
-    twice in one request.
+    cut, a retry and a repeated bundle do no harm. Rows are written in no order, and a row may stand
+    twice in one request; but of two values for one cell (same time, as after two events in one
+    millisecond) the second is only sent when the first is settled, so the last one stays.
 
     Changes are buffered by bundle, up to the bounds of one request. A status that blames the row
     refuses it; a transient one is tried again with backoff until `deadline`, then the row is
@@ -147,8 +149,9 @@ class _WriteRows(beam.DoFn):
             self._counted(1, 1)
             yield _refusal(change, f"INVALID_ARGUMENT: {rule}", place)
             return
-        if self._is_full_with(row):
+        if self._is_full_with(row) or self._contradicts(change):
             yield from self._flush()
+        self._first.setdefault(change.row_key, change)
         self._rows.append(row)
         self._places.append(place)
         self._bytes += len(row.entry)
@@ -165,6 +168,8 @@ class _WriteRows(beam.DoFn):
         self._rows: list[EncodedRow] = []
         self._places: list[_Place] = []
         self._bytes = self._mutations = 0
+        self._first: dict[bytes, RowChange] = {}
+        self._values: dict[bytes, dict[_CellPlace, bytes]] = {}
 
     def _is_full_with(self, row: EncodedRow) -> bool:
         constants = self._constants
@@ -173,6 +178,18 @@ class _WriteRows(beam.DoFn):
             or self._bytes + len(row.entry) > constants.max_bytes_per_request
             or self._mutations + row.mutations > constants.max_mutations_per_request
         )
+
+    def _contradicts(self, change: RowChange) -> bool:
+        """Say whether a cell has another value in this request, in which order does not count."""
+        first = self._first.get(change.row_key)
+        if first is None:
+            return False
+        # Most rows are in a request once: the values of the others are only looked up then.
+        held = self._values.get(change.row_key)
+        if held is None:
+            held = self._values[change.row_key] = _values_of(first)
+        values = _values_of(change)
+        return any(held.setdefault(place, value) != value for place, value in values.items())
 
     def _flush(self) -> Iterator[Any]:
         rows, places = self._rows, self._places
@@ -191,6 +208,10 @@ class _WriteRows(beam.DoFn):
         self._count["mutations"].inc(mutations)
         self._count["written"].inc(mutations - refused)
         self._count["refused"].inc(refused)
+
+
+def _values_of(change: RowChange) -> dict[_CellPlace, bytes]:
+    return {(cell.family, cell.qualifier, cell.timestamp): cell.value for cell in change.cells}
 
 
 def _refusal(change: RowChange, detail: str, place: _Place) -> TaggedOutput:

@@ -270,6 +270,12 @@ def test_event_times_have_bounds():
     )
 
 
+def test_an_event_time_that_utc_cannot_write_is_refused_where_nothing_bounds_the_future():
+    assert accepted(any_event(event_timestamp="9999-12-31T23:59:59.999999Z"))
+    beyond = any_event(event_timestamp="9999-12-31T23:59:59-00:01")
+    assert refused(beyond).reason is Reason.TIME_OUT_OF_RANGE
+
+
 def test_the_publish_time_counts_before_the_clock():
     event = any_event(event_timestamp="2026-01-31T12:00:00Z")
     at = parse_rfc3339("2026-01-31T12:00:00Z")

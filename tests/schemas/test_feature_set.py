@@ -233,3 +233,25 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(FeatureError, match="cannot be read as UTF-8"):
         load_features(str(tmp_path), CONTRACTS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ({"type": "double"}, "1" + "0" * 400),
+        ({"type": "double"}, ".inf"),
+        ({"type": "string"}, '"\\ud800"'),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}, "'1e999999999'"),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}, "'1e99999'"),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}, "10000"),
+    ],
+)
+def test_a_value_that_no_field_can_hold_is_refused_in_where(tmp_path, kind, value):
+    contracts = load_contracts(write_contract(tmp_path, a_contract(field("x", kind))))
+    entry = f"{{name: n, aggregate: count, where: {{event_details.x: {value}}}}}"
+    assert "can never be" in refusal(HEAD + f"features: [{entry}]", contracts)
+
+
+@pytest.mark.parametrize("value", ["2026-13-45", "1" * 5000, "[" * 3000])
+def test_what_yaml_itself_stumbles_over_is_one_line_too(value):
+    assert "not YAML" in refusal(HEAD + f"features: {value}")

@@ -49,6 +49,11 @@ def test_the_empty_string_counts_as_a_value():
     assert estimate(sketch_of([0, False, ""])) == 2
 
 
+def test_no_bytes_count_as_a_value():
+    assert estimate(sketch_of([b""])) == 1
+    assert estimate(sketch_of([b"", b"\x00"])) == 2
+
+
 def test_bytes_are_fed_as_hexadecimal_text():
     assert sketch_of([b"\x00\xff"]) == sketch_of(["00ff"])
 

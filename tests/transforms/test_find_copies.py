@@ -151,6 +151,28 @@ def test_the_watermark_of_a_unique_pack_is_the_latest_that_is_known_to_have_pass
     assert early.watermark == START + 900 * TICK
 
 
+def test_a_watermark_far_behind_the_publish_time_shortens_no_horizon():
+    """As in a backlog that comes in no order; `max_future` is meant for wrong clocks."""
+    published = START + 40 * HORIZON
+    late_copy = [(0, pack_of([("a", "x", published)], [published]), published)]
+    for warm_up in (0, 2):
+        engine = engine_at(START)
+        for step in range(warm_up):
+            engine.bundle([(0, pack_of([(f"warm {step}", "x", START)], [START]), START)])
+        assert kinds(engine.bundle(late_copy)) == {"unique": 1}
+        for step in range(41):
+            engine.advance(START + step * HORIZON)
+            engine.fire()
+            assert kinds(engine.bundle(late_copy)) == {"duplicates": 1}, step
+
+
+def test_a_timestamp_in_the_far_future_makes_no_event_late():
+    engine = engine_at(START)
+    far = START + 9_000 * HORIZON
+    [(_, pack)] = engine.bundle([(0, pack_of([("a", "x", START)], [START]), far)])
+    assert pack.watermark == START
+
+
 def test_state_is_at_most_28_bytes_an_id_with_nonce_and_clock_counted():
     engine = engine_at(START)
     for step in range(400):

@@ -134,7 +134,7 @@ def test_undated_ids_wait_for_a_date_and_then_have_their_horizon():
     seen = SeenIds(RETENTION)
     admit(seen, [("a", "x", START - 5 * HORIZON)], Anchor(START - 5 * HORIZON, dated=False))
     seen.drop(START)
-    seen.date(START)
+    seen.date(Anchor(START, dated=True))
     seen.drop(START + HORIZON)
     assert len(seen) == 1
     reloaded = SeenIds.load(RETENTION, seen.compact(), START + HORIZON)
@@ -156,7 +156,7 @@ def test_a_wrong_clock_cannot_keep_an_id_for_longer_than_max_future():
     seen = SeenIds(Retention.of(HORIZON, max_future=HORIZON))
     admit(seen, [("a", "x", START + 900 * HORIZON)], Anchor(START, dated=True))
     admit(seen, [("b", "x", START + 900 * HORIZON)], Anchor(START, dated=False))
-    seen.date(START)
+    seen.date(Anchor(START, dated=True))
     seen.drop(START + 2 * HORIZON)
     assert len(seen) == 2
     seen.drop(START + 2 * HORIZON + TICK)

@@ -180,6 +180,26 @@ def test_the_same_row_twice_in_a_request_ends_the_same_in_either_order(serve):
         assert cells[max(cells)] == b"5"
 
 
+@pytest.mark.parametrize("first_try", [Code.OK, Code.UNAVAILABLE])
+def test_two_values_for_one_cell_are_written_in_their_order_whatever_fails(serve, first_try):
+    """Bigtable applies the entries of one request in any order, also those of one row."""
+    fake = serve(FakeBigtable(by_row({b"r0": [first_try, Code.OK]})))
+    tied = [RowChange(b"r0", [Cell("s", "last", 5_000, value)]) for value in (b"a", b"b", b"c")]
+    outcome = write([tied[0], any_change(b"r1"), *tied[1:], any_change(b"r2")])
+    assert fake.rows[b"r0"] == {("s", b"last"): {5_000: b"c"}}
+    assert sorted(outcome["written"]) == [b"r0", b"r0", b"r0", b"r1", b"r2"]
+    for request in fake.requests:
+        asked = [entry.row_key for entry in request.entries]
+        assert len(asked) == len(set(asked))
+
+
+def test_versions_and_repetitions_of_a_cell_share_a_request(serve):
+    fake = serve(FakeBigtable())
+    versions = [RowChange(b"r0", [Cell("s", "last", n * 1_000, b"v")]) for n in (1, 2, 2, 3)]
+    write(versions)
+    assert [len(request.entries) for request in fake.requests] == [4]
+
+
 def test_bundles_that_run_twice_leave_the_same_rows(serve):
     once, twice = serve(FakeBigtable()), None
     write(changes(20))
