@@ -1,6 +1,7 @@
 """The `penstock` command: what people who operate the suite type."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 import typer
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     A user's mistake is one line on stderr that names the remedy.
     """
+    warnings.filterwarnings("ignore", message="Connecting to Bigtable emulator")
     sys.exit(_status(sys.argv[1:] if argv is None else list(argv)))
 
 

@@ -15,6 +15,7 @@ from local.publish import publish as published
 from local.publish import read_lines
 from local.truth import Truth
 from schemas.contract import load_contracts
+from schemas.feature_set import load_features
 
 __all__ = ["generate", "publish"]
 
@@ -35,7 +36,11 @@ def generate(
     Example: penstock generate --events 10000 --output events.ndjson --truth truth.json
     """
     plan = Plan(events=events, seed=seed, faults=Faults.none() if clean else Faults())
+    if not output.absolute().parent.is_dir():
+        msg = f"--output {output}: its folder does not exist; create it, or name another"
+        raise ValueError(msg)
     known_contracts = load_contracts(contracts)
+    load_features(features, known_contracts)
     messages = generated(plan, known_contracts)
     if truth is None:
         count = write_lines(messages, output)

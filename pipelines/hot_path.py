@@ -17,7 +17,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.counters import write_counters
 from pipelines.hot_path_options import SECOND, HotPathConfig, HotPathOptions
-from pipelines.options import default_runner, exit_status, parse_options
+from pipelines.options import UsageError, default_runner, exit_status, parse_options
 from schemas.cells import RowChange
 from schemas.contract import load_contracts
 from schemas.feature_set import load_features
@@ -73,7 +73,11 @@ def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
 
 def _read(pipeline: beam.Pipeline, config: HotPathConfig) -> PCollection[RawPack]:
     if config.input_files:
-        return pipeline | "ReadFiles" >> ReadLines(config.input_files)
+        try:
+            return pipeline | "ReadFiles" >> ReadLines(config.input_files)
+        except OSError as error:
+            msg = f"--input_files={config.input_files}: {error}; name files, or a glob of files"
+            raise UsageError(msg) from None
     return pipeline | "ReadPubSub" >> ReadMessages(
         config.input_subscription,
         source=config.pubsub_source,

@@ -23,7 +23,8 @@ __all__ = [
 ]
 
 _FAILURE = re.compile(
-    r"(?:SubscriptionError|NothingWrittenError|ObjectStoreError|PseudonymError): "
+    r"(?:SubscriptionError|NothingWrittenError|ObjectStoreError|PseudonymError|"
+    r"UnreadableFileError): "
     r"(.+?)(?= \[while running|\\n|\n|$)"
 )
 _RUNNERS_WITH_OPTIONS_OF_THEIR_OWN = ("PortableRunner", "FlinkRunner", "SparkRunner")

@@ -1,5 +1,8 @@
 """Read newline-delimited files as packs of raw events."""
 
+import bz2
+import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -7,14 +10,21 @@ from typing import Any, BinaryIO
 import apache_beam as beam
 from apache_beam.io import Read
 from apache_beam.io.filebasedsource import FileBasedSource
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.range_trackers import OffsetRangeTracker
 from apache_beam.pvalue import PBegin, PCollection
 
 from schemas.packs import RawPack
 
-__all__ = ["ReadLines", "blocks"]
+__all__ = ["ReadLines", "UnreadableFileError", "blocks"]
 
 _BLOCK_BYTES = 64 * 1024
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+
+
+class UnreadableFileError(RuntimeError):
+    """A compressed file is damaged or cut: one line that names it."""
 
 
 def blocks(file: BinaryIO, first: int, size: int) -> Iterator[tuple[int, list[bytes]]]:
@@ -57,12 +67,24 @@ class _BlockSource(FileBasedSource):
 
     def read_records(self, file_name: str, range_tracker: OffsetRangeTracker) -> Iterator[RawPack]:
         first = -(-range_tracker.start_position() // self._block_bytes)
-        with self.open_file(file_name) as file:
-            for offset, lines in blocks(file, first, self._block_bytes):
-                if not range_tracker.try_claim(offset):
-                    return
-                if lines:
-                    yield RawPack(lines)
+        try:
+            with self._open(file_name) as file:
+                for offset, lines in blocks(file, first, self._block_bytes):
+                    if not range_tracker.try_claim(offset):
+                        return
+                    if lines:
+                        yield RawPack(lines)
+        except _DAMAGED as error:
+            msg = f"{file_name}: damaged or cut ({type(error).__name__}); replace the file"
+            raise UnreadableFileError(msg) from None
+
+    def _open(self, file_name: str) -> Any:
+        """Open a file to be read; Beam's own inflating takes a cut file for a whole one."""
+        kind = CompressionTypes.detect_compression_type(file_name)
+        if kind not in (CompressionTypes.GZIP, CompressionTypes.BZIP2):
+            return self.open_file(file_name)
+        raw = FileSystems.open(file_name, compression_type=CompressionTypes.UNCOMPRESSED)
+        return gzip.GzipFile(fileobj=raw) if kind == CompressionTypes.GZIP else bz2.BZ2File(raw)
 
     def output_type_hint(self) -> type[RawPack]:
         return RawPack
@@ -75,7 +97,8 @@ class ReadLines(beam.PTransform[PBegin, PCollection[RawPack]]):
     Lines carry no publish time, message id or attributes. Order within a pack is that of the file;
     packs come in any order. `.gz`, `.bz2` and `.zst` files are inflated and not split.
 
-    Errors: a pattern that matches no file raises `OSError` when the pipeline is built.
+    Errors: a pattern that matches no file raises `OSError` when the pipeline is built; a compressed
+    file that is damaged or cut fails the job with the one line of `UnreadableFileError`.
 
     Args:
         pattern: a path or glob, local or `gs://`.

@@ -45,6 +45,8 @@ def test_help_names_every_command(capsys):
         (["generate", "--events", "x", "--output", "y"], "--events"),
         (["generate", "--events", "0", "--output", "y"], "--events"),
         (["generate", "--output", "y", "--contracts", "/nowhere"], "/nowhere"),
+        (["generate", "--output", "/nowhere/y"], "its folder does not exist"),
+        (["generate", "--output", "y", "--features", "/nowhere"], "/nowhere"),
         (["publish", "--topic", "t"], "--input"),
         (["publish", "--topic", "t", "--input", "/nowhere/events.ndjson"], "/nowhere"),
         (["tables"], ""),

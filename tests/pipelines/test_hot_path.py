@@ -135,6 +135,14 @@ def test_wrong_values_of_a_live_job_are_one_line(capsys, option, words):
     assert words in capsys.readouterr().err
 
 
+def test_a_cut_file_is_one_line_and_status_one(tmp_path, capsys):
+    whole = gzip.compress((GOLDEN / "events.ndjson").read_bytes())
+    (tmp_path / "cut.ndjson.gz").write_bytes(whole[:-200])
+    assert main(arguments(tmp_path, tmp_path / "cut.ndjson.gz")) == 1
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "cut.ndjson.gz: damaged or cut (EOFError); replace the file" in line
+
+
 def test_help_shows_every_option(capsys):
     with pytest.raises(SystemExit) as left:
         main(["--help"])

@@ -61,6 +61,26 @@ def test_plain_and_compressed_files_in_a_folder_with_a_space(tmp_path, name):
         assert_that(lines, equal_to([b"one", b"two", b"three"]))
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"no gzip"])
+def test_a_damaged_or_cut_file_fails_the_job_in_one_line(tmp_path, damage):
+    path = tmp_path / "events.ndjson.gz"
+    path.write_bytes(damage(gzip.compress(b"".join(b"line %d\n" % n for n in range(500)))))
+    with (
+        pytest.raises(Exception, match="damaged or cut") as error,
+        beam.Pipeline("FnApiRunner") as p,
+    ):
+        p | ReadLines(str(path))
+    assert str(path) in str(error.value)
+
+
+def test_files_of_several_members_are_read_whole(tmp_path):
+    path = tmp_path / "events.ndjson.gz"
+    path.write_bytes(gzip.compress(b"one\ntw") + gzip.compress(b"o\nthree\n"))
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        lines = pipeline | ReadLines(str(path)) | beam.FlatMap(lambda pack: pack.payloads)
+        assert_that(lines, equal_to([b"one", b"two", b"three"]))
+
+
 def test_a_pattern_without_files_is_said_at_once(tmp_path):
     with pytest.raises(OSError, match="No files found"):
         beam.Pipeline("FnApiRunner") | ReadLines(str(tmp_path / "none*"))
