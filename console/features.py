@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from console.table_option import TableOption
 from local.tables import read_cells
 from schemas.bigtable_table import TableName
 from schemas.cells import row_key
@@ -32,15 +33,7 @@ def get(
     at: Annotated[str | None, typer.Option(help="RFC 3339 time to fold at, by default now")] = None,
     entity: Annotated[str, typer.Option(help="user, session or another entity")] = "user",
     spans: Annotated[str, typer.Option(help="spans, separated by commas")] = "1h,24h,30d",
-    bigtable_table: Annotated[
-        str,
-        typer.Option(
-            "--bigtable_table",
-            "--bigtable-table",
-            envvar="PENSTOCK_TABLE",
-            help="projects/P/instances/I/tables/T",
-        ),
-    ] = "",
+    bigtable_table: TableOption = "",
     features: Annotated[str | None, typer.Option(help="folder or file of features")] = None,
     contracts: Annotated[str | None, typer.Option(help="folder of contracts")] = None,
 ) -> None:

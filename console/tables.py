@@ -1,10 +1,9 @@
 """`penstock tables`: Bigtable tables of the hot path."""
 
-from typing import Annotated
-
 import typer
 from google.api_core.exceptions import AlreadyExists
 
+from console.table_option import TableOption
 from local.tables import create_table
 from schemas.bigtable_table import FAMILIES, TableName
 
@@ -22,15 +21,7 @@ def _group() -> None:
 
 @app.command()
 def create(
-    bigtable_table: Annotated[
-        str,
-        typer.Option(
-            "--bigtable_table",
-            "--bigtable-table",
-            envvar="PENSTOCK_TABLE",
-            help="projects/P/instances/I/tables/T",
-        ),
-    ],
+    bigtable_table: TableOption,
 ) -> None:
     """Create a table with the families that the hot path writes.
 

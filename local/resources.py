@@ -15,6 +15,7 @@ from google.pubsub_v1.types import Subscription
 
 from local.pubsub_kind import Capability, PubsubKind
 from local.services import PROJECT
+from local.tables import admin_client
 
 __all__ = ["BigtableEmulator", "PubsubEmulator", "StorageEmulator", "unique_name"]
 
@@ -50,9 +51,7 @@ class BigtableEmulator:
 
     @cached_property
     def _admin(self) -> bigtable_admin_v2.BaseBigtableTableAdminClient:
-        kind = bigtable_admin_v2.BaseBigtableTableAdminClient.get_transport_class("grpc")
-        channel = grpc.insecure_channel(self.address)
-        return bigtable_admin_v2.BaseBigtableTableAdminClient(transport=kind(channel=channel))
+        return admin_client(self.address)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from local.check_rows import Found
 from schemas.bigtable_table import FAMILIES, Family, TableName
 from schemas.tiles import ReadCell
 
-__all__ = ["create_table", "families", "read_cells", "read_table"]
+__all__ = ["admin_client", "create_table", "families", "read_cells", "read_table"]
 
 _DAY_SECONDS = 86_400
 
@@ -24,7 +24,9 @@ def create_table(name: TableName) -> None:
         google.api_core.exceptions.AlreadyExists: there is a table of this name.
     """
     table = bigtable_admin_v2.Table(column_families=families())
-    _admin().create_table(parent=name.instance_path, table_id=name.table, table=table)
+    admin_client(os.environ.get("BIGTABLE_EMULATOR_HOST")).create_table(
+        parent=name.instance_path, table_id=name.table, table=table
+    )
 
 
 def families() -> dict[str, object]:
@@ -60,8 +62,8 @@ def read_table(name: TableName) -> Iterator[Found]:
                 yield key, cell.family, cell.qualifier.decode(), cell.timestamp_micros, cell.value
 
 
-def _admin() -> bigtable_admin_v2.BaseBigtableTableAdminClient:
-    address = os.environ.get("BIGTABLE_EMULATOR_HOST")
+def admin_client(address: str | None) -> bigtable_admin_v2.BaseBigtableTableAdminClient:
+    """Return a client for tables: of the emulator at an address, or of Google Cloud."""
     if not address:
         return bigtable_admin_v2.BaseBigtableTableAdminClient()
     kind = bigtable_admin_v2.BaseBigtableTableAdminClient.get_transport_class("grpc")

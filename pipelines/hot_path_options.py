@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.options import UsageError, duration, flag, required, text
+from schemas.bigtable_table import TableName
 from schemas.events import MIN_MICROS
 from schemas.times import parse_rfc3339
 from transforms.read_messages import SOURCES
@@ -63,7 +64,6 @@ _ONLY_WITH = {
     "bigtable_table": ("app_profile", "flow_control"),
 }
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
-_TABLE = re.compile(r"projects/[^/]+/instances/[^/]+/tables/[^/]+")
 
 
 class HotPathOptions(PipelineOptions):
@@ -117,9 +117,9 @@ class HotPathConfig:
         live = _choice(given)
         _refuse_idle(given)
         return cls(
-            input_subscription=_named("input_subscription", given, _SUBSCRIPTION),
+            input_subscription=_subscription(given.input_subscription),
             input_files=text(given.input_files),
-            bigtable_table=_named("bigtable_table", given, _TABLE),
+            bigtable_table=_table(given.bigtable_table),
             cells_output=text(given.cells_output),
             quarantine_output=required(
                 "quarantine_output", given.quarantine_output, "name a folder, local or gs://"
@@ -181,12 +181,21 @@ def _source(value: object) -> str:
     return given
 
 
-def _named(name: str, given: HotPathOptions, form: re.Pattern[str]) -> str | None:
-    value = text(getattr(given, name))
-    if value is not None and not form.fullmatch(value):
-        msg = f"--{name}={value}: write {form.pattern.replace('[^/]+', '...')}"
+def _subscription(value: object) -> str | None:
+    given = text(value)
+    if given is not None and not _SUBSCRIPTION.fullmatch(given):
+        msg = f"--input_subscription={given}: write projects/.../subscriptions/..."
         raise UsageError(msg)
-    return value
+    return given
+
+
+def _table(value: object) -> str | None:
+    given = text(value)
+    try:
+        return None if given is None else str(TableName.parse(given))
+    except ValueError as error:
+        msg = f"--bigtable_table: {error}"
+        raise UsageError(msg) from None
 
 
 def _late_output(value: object, live: bool) -> str | None:

@@ -22,9 +22,10 @@ from schemas.rejected import Reason, Rejected, reject
 from schemas.times import DAY
 from transforms.counters import counter, rejected_counter
 from transforms.garbage import settle
+from transforms.key_packs import shard_of
 from transforms.pack_buffer import Full, PackBuffer
 
-__all__ = ["Decode", "DecodePacks", "Decoded", "DecodedPacks", "event_of", "shard_of"]
+__all__ = ["Decode", "DecodePacks", "Decoded", "DecodedPacks", "event_of"]
 
 STEP = "Decode"
 _REJECTED = "rejected"
@@ -44,15 +45,6 @@ class DecodedPacks(NamedTuple):
 
     packs: PCollection[tuple[int, EventPack]]
     rejected: PCollection[Rejected]
-
-
-def shard_of(digest: bytes, shards: int) -> int:
-    """Return the shard of an id digest: stable, part of the saved state of every later step.
-
-    >>> shard_of(bytes(15) + bytes([1]), 16), shard_of(bytes(7) + bytes([18]) + bytes(8), 16)
-    (0, 2)
-    """
-    return int.from_bytes(digest[:8], "big") % shards
 
 
 def event_of(raw: RawEvent, reading: Reading) -> Event:

@@ -27,8 +27,9 @@ from schemas.unknown_fields import drift_names
 from transforms.counters import counter, rejected_counter
 from transforms.feature_program import FeatureProgram
 from transforms.garbage import settle
+from transforms.key_packs import shard_of
 
-__all__ = ["ExtractChanges", "Extracted", "shard_of"]
+__all__ = ["ExtractChanges", "Extracted", "row_shard"]
 
 _STEP = "ExtractChanges"
 _LATE = "late"
@@ -48,14 +49,14 @@ class Extracted(NamedTuple):
     rejected: PCollection[Rejected]
 
 
-def shard_of(row_key: bytes, shards: int) -> int:
+def row_shard(row_key: bytes, shards: int) -> int:
     """Return the shard of a row: a stable digest, which is part of saved state.
 
-    >>> shard_of(b"bb#user#u1", 16)
+    >>> row_shard(b"bb#user#u1", 16)
     0
     """
     digest = hashlib.blake2b(row_key, digest_size=8).digest()
-    return int.from_bytes(digest, "big") % shards
+    return shard_of(digest, shards)
 
 
 @dataclass
@@ -67,7 +68,7 @@ class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
     only. In batch, where that watermark is the beginning of time, nothing is late. Personal values
     are pseudonymised before anything leaves, except in `rejected`, which holds original bytes.
 
-    Changes are merged by row over a bundle, at most 50,000 events, and keyed by `shard_of` their
+    Changes are merged by row over a bundle, at most 50,000 events, and keyed by `row_shard` their
     row. A pack of changes has the least timestamp of the elements that it was collected from. The
     merged changes of a repeated bundle are the same; changes may come in any order.
 
@@ -200,7 +201,7 @@ class _Extract(beam.DoFn):
     def _changes(self) -> Iterator[tuple[int, ChangePack]]:
         by_shard: dict[int, list[RowPart]] = {}
         for part in self._program.take():
-            by_shard.setdefault(shard_of(part.row_key, self._shards), []).append(part)
+            by_shard.setdefault(row_shard(part.row_key, self._shards), []).append(part)
         for shard, rows in by_shard.items():
             for first in range(0, len(rows), _MOST_ROWS):
                 yield shard, ChangePack(rows[first : first + _MOST_ROWS])

@@ -15,7 +15,8 @@ from schemas.rejected import Rejected
 from schemas.times import parse_rfc3339
 from tests.engine import run_batch
 from tests.schemas.any_event import SECRET_VALUES, SHIPPED, any_event, any_view, wire, zipped
-from transforms.decode import Decode, DecodePacks, shard_of
+from transforms.decode import Decode, DecodePacks
+from transforms.key_packs import shard_of
 from transforms.pack_buffer import PackBuffer
 
 NOW = parse_rfc3339("2026-01-31T12:00:00Z")

@@ -17,7 +17,7 @@ from tests.engine import run_batch
 from tests.feature_builders import BASE, CONTRACTS, FEATURES, HOUR, View, pack_of, shard
 from tests.schemas.any_event import any_event, any_view, wire
 from transforms.entity_shard import Tally
-from transforms.extract_changes import ExtractChanges, shard_of
+from transforms.extract_changes import ExtractChanges, row_shard
 
 KEY = "k1:0123456789abcdef"
 
@@ -78,12 +78,12 @@ def test_a_bundle_of_packs_gives_each_row_once_in_its_shard():
     outcome = run([pack_of(views(30)[:15]), pack_of(views(30)[15:])])
     assert len(row_keys(outcome)) == len(set(row_keys(outcome))) == 3
     for (number, pack), _ in outcome["changes"]:
-        assert {shard_of(row.row_key, 4) for row in pack.rows} == {number}
+        assert {row_shard(row.row_key, 4) for row in pack.rows} == {number}
     assert outcome.counters == {"accepted": 30, "late": 0}
 
 
 def test_a_row_has_the_same_shard_for_ever():
-    assert [shard_of(b"24#user#ana", shards) for shards in (1, 2, 16, 1_000)] == [0, 0, 4, 356]
+    assert [row_shard(b"24#user#ana", shards) for shards in (1, 2, 16, 1_000)] == [0, 0, 4, 356]
 
 
 def test_changes_carry_the_least_timestamp_of_what_they_came_from():

@@ -26,7 +26,7 @@ from tests.feature_builders import (
     changes_of,
     expected,
 )
-from transforms.extract_changes import shard_of
+from transforms.extract_changes import row_shard
 from transforms.fold_entities import FoldEntities, _FoldStream
 
 SHARDS = 2
@@ -56,7 +56,7 @@ def bundles_of(views, size):
     for first in range(0, len(views), size):
         by_shard: dict[int, list[Any]] = {}
         for row in changes_of(views[first : first + size]).rows:
-            by_shard.setdefault(shard_of(row.row_key, SHARDS), []).append(row)
+            by_shard.setdefault(row_shard(row.row_key, SHARDS), []).append(row)
         yield [(number, ChangePack(rows)) for number, rows in sorted(by_shard.items())]
 
 
