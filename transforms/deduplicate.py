@@ -43,12 +43,15 @@ class DeduplicatePacks(beam.PTransform[PCollection[tuple[int, EventPack]], Dedup
     **Stream.** The first to arrive is kept; in a pack, the first row. Copies are found until the
     watermark has passed the later of the first copy's event time and of the watermark at its
     arrival by `horizon`; after another two ticks (of a 32nd of the horizon, not below 1 ms) a copy
-    counts as unique, on a shard without traffic up to a quarter of the pause later. For the first
-    bundle of a shard the watermark is unknown: its ids are anchored when the next bundle comes, and
-    found until then if the first copy was not more than 8 horizons late. Content is compared by 4
-    bytes of its digest. A unique pack gets as `watermark` the latest time that the watermark is
-    known to have passed. The distance is that of the two copies' anchors, exact to a tick. A retry
-    or a restart changes nothing.
+    counts as unique, on a shard without traffic up to half a horizon later (after 32 horizons of
+    pause a quarter of what goes beyond, if that is more). Before a shard's first tick, and in a
+    bundle in which a timer fired, the watermark is unknown: those ids are anchored when another
+    bundle comes, and found until then if the first copy was not more than 8 horizons late. An
+    engine that hands out elements before timers that are due shortens a horizon by what the
+    watermark went on meanwhile. Content is compared by 4 bytes of its digest. A unique pack gets as
+    `watermark` the latest time that the watermark is known to have passed (`WatermarkClock` says
+    how exact that is after a pause). The distance is that of the two copies' anchors, exact to a
+    tick. A retry or a restart changes nothing.
 
     **Batch.** All copies are found. The survivor is the one with the least publish time, then the
     least content digest; an event without a publish time comes after all that have one. Order and
@@ -66,7 +69,8 @@ class DeduplicatePacks(beam.PTransform[PCollection[tuple[int, EventPack]], Dedup
             key than the ids say are split and keyed anew.
         mode: `auto` takes `stream` for an unbounded input and else `batch`.
         max_future: seconds; an event time further ahead of the watermark and of the newest publish
-            time of its pack counts as that far ahead, so that a wrong clock cannot fill the state.
+            time that its shard has seen counts as that far ahead, so that a wrong clock cannot fill
+            the state. Where publish times are known, timestamps ahead of them count as them.
     """
 
     horizon: float

@@ -18,7 +18,7 @@ from apache_beam.transforms.userstate import (
 from apache_beam.utils.shared import Shared
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
-from schemas.events import MAX_MICROS, MIN_MICROS
+from schemas.events import MIN_MICROS
 from schemas.packs import EventPack
 from transforms.counters import counter, distribution
 from transforms.fence import Fence
@@ -33,10 +33,11 @@ CONFLICTS = "conflicts"
 
 
 class _Header(msgspec.Struct, array_like=True):
-    """What a shard saves beside its log."""
+    """What a shard saves beside its log; `newest` is the latest publish time that it has seen."""
 
     nonce: bytes
     clock: WatermarkClock
+    newest: int = MIN_MICROS
 
 
 class _Outputs:
@@ -98,21 +99,22 @@ class FindCopies(beam.DoFn):
     ) -> Iterator[Any]:
         """Sort one pack."""
         shard, pack = element
-        clock, seen = self._take(shard, header, log)
-        moment = _moment(timestamp, pack)
-        target = clock.seen(moment, self._bundle)
+        known, seen = self._take(shard, header, log)
+        newest = _newest(pack)
+        moment = _at_most(newest, _moment(timestamp, pack))
+        target = known.clock.seen(moment, self._bundle)
         if target is not None:
             timer.set(_timestamp(target))
-        newest = _newest(pack, moment)
-        arrival = self._arrival(clock, moment)._replace(newest=newest)
+        known.newest = max(known.newest, newest)
+        arrival = self._arrival(known, moment)
         if arrival.dated:
             seen.date(arrival)
         verdict, entry = seen.admit(pack.ids, pack.contents, pack.event_times, arrival)
         if entry:
             log.add(entry)
-        self._put(shard, clock, seen, header, log)
-        # A timestamp attribute may lie in the future; no watermark is ahead of the publish time.
-        yield from self._outputs.of(pack, verdict, max(clock.lower, min(timestamp.micros, newest)))
+        self._put(shard, known, seen, header, log)
+        reached = max(known.clock.lower, _at_most(newest, timestamp.micros))
+        yield from self._outputs.of(pack, verdict, reached)
 
     @on_timer(_TICK)
     def tick(
@@ -124,41 +126,45 @@ class FindCopies(beam.DoFn):
         timer: Any = _TICK_PARAM,
     ) -> None:
         """Forget what has expired; stop when nothing is left to forget."""
-        clock, seen = self._take(shard, header, log)
-        target = clock.fired(timestamp.micros, self._bundle)
-        seen.drop(clock.lower)
-        if not len(seen):
-            clock.rest()
+        known, seen = self._take(shard, header, log)
+        target = known.clock.fired(timestamp.micros, self._bundle)
+        seen.drop(known.clock.lower)
+        if not len(seen) and known.clock.is_idle():
+            known.clock.rest()
         elif target is not None:
             timer.set(_timestamp(target))
-        self._put(shard, clock, seen, header, log)
+        self._put(shard, known, seen, header, log)
 
-    def _arrival(self, clock: WatermarkClock, moment: int) -> Anchor:
-        """Take the clock's bound if it is near; a far one would keep ids for far too long."""
+    def _arrival(self, known: _Header, moment: int) -> Anchor:
+        """Take the clock's bound if it is near what has passed.
+
+        A far one would keep ids for far too long; before the first tick it is but a timestamp.
+        """
+        clock = known.clock
         begun = clock.lower > MIN_MICROS
-        near = not begun or clock.bound - clock.lower <= self._retention.horizon
-        if clock.bound < MAX_MICROS and near:
-            return Anchor(clock.bound, dated=True)
-        return Anchor(max(moment, clock.lower), dated=False)
+        if begun and clock.bound - clock.lower <= self._retention.horizon:
+            return Anchor(clock.bound, dated=True, newest=known.newest)
+        return Anchor(max(moment, clock.lower), dated=False, newest=known.newest)
 
-    def _take(self, shard: int, header: Any, log: Any) -> tuple[WatermarkClock, SeenIds]:
+    def _take(self, shard: int, header: Any, log: Any) -> tuple[_Header, SeenIds]:
         saved = header.read()
         if not saved:
             self._fence.take(shard, None)
-            return WatermarkClock(self._retention.tick), SeenIds(self._retention)
+            return _Header(b"", WatermarkClock(self._retention.tick)), SeenIds(self._retention)
         known = msgspec.msgpack.decode(saved, type=_Header)
         seen = self._fence.take(shard, known.nonce)
         if seen is None:
             seen = SeenIds.load(self._retention, log.read(), known.clock.lower)
-        return known.clock, seen
+        return known, seen
 
-    def _put(self, shard: int, clock: WatermarkClock, seen: SeenIds, header: Any, log: Any) -> None:
+    def _put(self, shard: int, known: _Header, seen: SeenIds, header: Any, log: Any) -> None:
         snapshot = seen.compact()
         if snapshot is not None:
             log.clear()
             for entry in snapshot:
                 log.add(entry)
-        header.write(msgspec.msgpack.encode(_Header(self._fence.put(shard, seen), clock)))
+        known.nonce = self._fence.put(shard, seen)
+        header.write(msgspec.msgpack.encode(known))
 
 
 class ChooseSurvivors(beam.DoFn):
@@ -178,9 +184,18 @@ def _moment(timestamp: Any, pack: EventPack) -> int:
     return min(pack.event_times) if timestamp <= MIN_TIMESTAMP else int(timestamp.micros)
 
 
-def _newest(pack: EventPack, moment: int) -> int:
-    """Return the latest publish time of a pack, in microseconds; where none is known its time."""
-    return max((time for time in pack.raw.publish_times or () if time is not None), default=moment)
+def _at_most(newest: int, time: int) -> int:
+    """Cut a time to the newest publish time, if one is known.
+
+    A timestamp attribute may lie in the future; no watermark is ahead of the publish time.
+    """
+    return time if newest == MIN_MICROS else min(time, newest)
+
+
+def _newest(pack: EventPack) -> int:
+    """Return the latest publish time of a pack in microseconds; where none is known the least."""
+    known = (time for time in pack.raw.publish_times or () if time is not None)
+    return max(known, default=MIN_MICROS)
 
 
 def _timestamp(micros: int) -> Timestamp:

@@ -42,8 +42,8 @@ class Anchor(NamedTuple):
     """When a pack arrived, in microseconds.
 
     `dated`: the watermark was below `time`. Not dated: nothing bounds the watermark, and `time` is
-    what it would be for an element that is on time. `newest`: when its newest row was published, as
-    far as known; a watermark that is held back may be far behind it.
+    what it would be for an element that is on time. `newest`: the latest publish time that has been
+    seen, as far as known; a watermark that is held back may be far behind it.
     """
 
     time: int
@@ -80,7 +80,10 @@ class SeenIds:
     newest publish time, whichever is later) and of the watermark at arrival. Ids that came while
     nothing was known of the watermark are undated: they stay until `date` gives them the bound that
     a later bundle found, at the utmost for 8 horizons more, so that a shard that falls idle forgets
-    them too.
+    them too. They have their horizon if the watermark was at most 8 horizons past the anchor's
+    time. Their event time counts as far as `max_future` and 8 horizons ahead, so whatever a clock
+    said they are gone when the watermark is 17 horizons and `max_future` past the anchor's time,
+    or past the newest publish time where that is later.
 
     Buckets are numbered slots: twice the bucket's number, plus one if undated. In memory an id
     takes about 150 bytes (a dict entry, and the packed row for the next snapshot).
@@ -185,9 +188,9 @@ class SeenIds:
 
     def _range(self, arrival: Anchor) -> tuple[int, int]:
         """Return the first and the last bucket that an id arriving then may enter."""
-        first = arrival.time // self._retention.tick
-        ahead = self._retention.max_future if arrival.dated else 1 << 64
-        return first, (max(arrival.time, arrival.newest) + ahead) // self._retention.tick
+        horizon, tick, ahead = self._retention
+        ahead += 0 if arrival.dated else _UNDATED_HORIZONS * horizon
+        return arrival.time // tick, (max(arrival.time, arrival.newest) + ahead) // tick
 
     def _expiry(self, slot: int) -> int:
         horizons = 1 + (slot & 1) * _UNDATED_HORIZONS

@@ -15,15 +15,24 @@ END_OF_TIME = 9223371950454774999
 """The last microsecond of Beam's global window: no timer may be set at or past it."""
 
 _GROWTH = 4
+_WIDEST = 16
+_PATIENCE = 1_024
 
 
 class WatermarkClock(msgspec.Struct, array_like=True):
     """Plain logic of one looping event-time timer; the DoFn carries it out and saves the struct.
 
-    Ticks are `tick` microseconds apart while the shard is active, and grow by a quarter of the
-    distance since the last element once it is idle: a watermark that jumps to the end of time costs
-    some hundred timers and not millions. So `lower` is at most a tick behind the watermark while
-    elements arrive, and at most a fifth of the idle time behind when they come again.
+    Ticks are `tick` microseconds apart while the shard is active. Once it is idle they grow to a
+    quarter of the distance since the last element, but not above 16 ticks for the first 1,024 of
+    the pause; only after that they grow without bound, by a quarter of what goes beyond, so that a
+    watermark that jumps to the end of time costs some hundred timers and not millions.
+
+    So `lower` is at most a tick behind the watermark while elements arrive. When they come again
+    after a pause it is behind by at most the greatest of a tick, the lesser of 16 ticks and a fifth
+    of the pause, and a fifth of what the pause has above 1,024 ticks: nothing but a timer tells of
+    the watermark, and there was none in between. The first element sets the timer back to a tick
+    after `lower`, so the clock has caught up, to a fifth of that again, when the next bundle comes.
+    After a `rest` it is behind by the whole time since.
 
     `bound` holds for the bundle it was found in. It is `MAX_MICROS` where nothing is known: in the
     bundle that a shard begins in, and after a tick that fired in the same bundle, because the
@@ -62,12 +71,21 @@ class WatermarkClock(msgspec.Struct, array_like=True):
         """Note that the timer set at `tick` fired; return the next one, or None at the end."""
         self.lower = max(self.lower, tick)
         self.pending = self.bound = MAX_MICROS
-        step = max(self.tick, (self.lower - self.since) // _GROWTH)
+        idle, widest = self.lower - self.since, _WIDEST * self.tick
+        step = max(self.tick, min(idle // _GROWTH, widest), (idle - self._patience) // _GROWTH)
         return self._arm(self.lower + step, bundle)
 
+    def is_idle(self) -> bool:
+        """Return whether ticks have begun to grow without bound: little is lost by a rest then."""
+        return self.lower - self.since >= self._patience
+
     def rest(self) -> None:
-        """Forget the timer, which was not set or has fired: nothing waits for it."""
+        """Forget the timer, which was not set or has fired; the next element sets it again."""
         self.pending = self.bound = MAX_MICROS
+
+    @property
+    def _patience(self) -> int:
+        return _PATIENCE * self.tick
 
     def _arm(self, target: int, bundle: int) -> int | None:
         if target >= END_OF_TIME:

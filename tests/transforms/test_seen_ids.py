@@ -163,6 +163,37 @@ def test_a_wrong_clock_cannot_keep_an_id_for_longer_than_max_future():
     assert len(seen) == 0
 
 
+def test_an_undated_id_of_a_wrong_clock_is_forgotten_though_it_is_never_dated():
+    ahead = HORIZON // 2
+    seen = SeenIds(Retention.of(HORIZON, max_future=ahead))
+    admit(seen, [("a", "x", START + 900 * HORIZON)], Anchor(START, dated=False))
+    seen.drop(START + 17 * HORIZON + ahead)
+    assert len(seen) == 1
+    seen.drop(START + 17 * HORIZON + ahead + TICK)
+    assert len(seen) == 0
+
+
+@given(
+    st.integers(-8 * HORIZON, 0),
+    st.integers(-9 * HORIZON, 40 * HORIZON),
+    st.integers(0, 30 * HORIZON),
+    st.integers(0, 30 * HORIZON),
+)
+def test_an_undated_id_has_its_horizon_whenever_it_is_dated(early, ahead, published, passed):
+    """The pack is `early` against the watermark; another watermark and pack come to date it."""
+    seen = SeenIds(RETENTION)
+    newest = START + published
+    admit(seen, [("a", "x", START + ahead)], Anchor(START + early, dated=False, newest=newest))
+    latest = max(START, newest) + RETENTION.max_future
+    until = max(START, min(START + ahead, latest)) + HORIZON
+    seen.drop(min(START + passed, until - 1))
+    seen.date(Anchor(START + passed + 1, dated=True, newest=newest))
+    seen.drop(until - 1)
+    assert len(seen) == 1
+    seen.drop(max(START + passed, latest) + HORIZON + 2 * TICK)
+    assert len(seen) == 0
+
+
 def test_the_distance_of_a_copy_is_exact_to_a_tick():
     seen = SeenIds(RETENTION)
     admit(seen, [("a", "x", START)], Anchor(START, dated=True))

@@ -7,7 +7,10 @@ from transforms.watermark_clock import END_OF_TIME, WatermarkClock
 TICK = 100
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("wait"), st.sampled_from([1, TICK // 3, TICK, 7 * TICK, 1000 * TICK])),
+        st.tuples(
+            st.just("wait"),
+            st.sampled_from([1, TICK // 3, TICK, 7 * TICK, 50 * TICK, 1000 * TICK, 5000 * TICK]),
+        ),
         st.tuples(st.just("see"), st.integers(-50 * TICK, 50 * TICK)),
     ),
     max_size=60,
@@ -39,6 +42,31 @@ def test_the_next_timer_is_never_more_than_a_tick_away_from_a_shard_with_traffic
     for clock, _, _ in run(steps):
         if clock.lower > MIN_MICROS:
             assert clock.pending <= clock.lower + TICK
+
+
+@given(STEPS)
+def test_after_a_pause_the_clock_lags_by_16_ticks_or_a_fifth_at_most(steps):
+    before = None
+    for clock, watermark, _ in run(steps):
+        if clock.lower == MIN_MICROS:
+            continue
+        lag = watermark - clock.lower
+        if before is not None:
+            pause = watermark - before
+            near, far = min(16 * TICK, pause // 5), (pause - 1_024 * TICK) // 5
+            assert lag <= max(TICK, near, far) + 1
+        before = clock.lower
+
+
+@given(st.integers(0, 10**9))
+def test_a_clock_that_has_lagged_has_caught_up_by_four_fifths_when_the_next_bundle_comes(pause):
+    clocks = [(c, w, w - c.lower) for c, w, _ in run(caught_up(pause))][-2:]
+    (_, _, first), (_, _, second) = clocks
+    assert second <= max(TICK, first // 5 + 1)
+
+
+def caught_up(pause):
+    return [("see", 0), ("wait", 1), ("see", 0), ("wait", pause), ("see", 0), ("see", 0)]
 
 
 def test_a_later_bundle_learns_what_the_watermark_has_not_passed():
@@ -74,6 +102,7 @@ def test_a_jump_to_the_end_of_time_costs_some_hundred_timers():
         assert due < END_OF_TIME
         due, fired = clock.fired(due), fired + 1
     assert fired < 300
+    assert clock.is_idle()
 
 
 def test_a_clock_at_rest_starts_again_where_it_stopped():
