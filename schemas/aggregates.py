@@ -1,240 +1,182 @@
-"""What each aggregate keeps of a tile, how parts of it merge, what is written and how tiles fold.
+"""What each aggregate keeps of the events in a tile, how that merges, is written and folds.
 
-A part is what MessagePack carries between steps; a kept value is what is merged in memory. Every
-merge obeys the law: any split, any order, any grouping of the same events gives the same bytes.
+An *entry* is what is kept of a tile: plain values that MessagePack carries as they are, so an entry
+is the same in memory, between steps and in saved state. That of a count is the number of events;
+all others are sequences that begin with it. Merging obeys the law: any split, any order, any
+grouping of the same events gives the same bytes; and it changes neither of the two entries.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
-
 from schemas.sketches import estimate, sketch_of, union
-from schemas.values import Plain, encode_value
+from schemas.values import INT64_MAX, INT64_MIN, Plain, encode_value
 
-__all__ = ["AGGREGATIONS", "Aggregation", "Distinct", "Moment"]
+__all__ = ["AGGREGATIONS", "Aggregation", "Moment", "is_saturated"]
 
 Moment: TypeAlias = tuple[int, str]
 """Event time in ms, event id: of two events, the greater one has the last word."""
 
 _MOST_VALUES = 512
-_INT64_BITS = 63
-
-
-class Distinct(msgspec.Struct, gc=False):
-    """A set of values that turns into a sketch once it is large, so that its size is bounded.
-
-    >>> one, other = Distinct.of(["a"]), Distinct.of(["b", "a"])
-    >>> one.merge(other.part())
-    >>> one.encode() == sketch_of(["b", "a"])
-    True
-    """
-
-    sketch: bytes = b""
-    values: dict[Plain, None] = {}
-
-    @classmethod
-    def of(cls, values: Iterable[Plain]) -> "Distinct":
-        """Return the set of some values."""
-        made = cls()
-        made.merge((b"", values))
-        return made
-
-    def merge(self, part: tuple[bytes, Iterable[Plain]]) -> None:
-        """Add a part: a sketch, or no bytes, and values."""
-        sketch, values = part
-        if sketch:
-            self.sketch = union(self.sketch, sketch) if self.sketch else sketch
-        own = self.values
-        for value in values:
-            own[value] = None
-        if len(self.values) > _MOST_VALUES:
-            self.sketch, self.values = self.encode(), {}
-
-    def part(self) -> tuple[bytes, list[Plain]]:
-        """Return the part that merges to the same set."""
-        return self.sketch, list(self.values)
-
-    def encode(self) -> bytes:
-        """Return the sketch of all values in its canonical bytes."""
-        if not self.sketch:
-            return sketch_of(self.values)
-        return union(self.sketch, sketch_of(self.values)) if self.values else self.sketch
 
 
 class Aggregation(NamedTuple):
     """The functions of one aggregate.
 
-    `first(value, moment)` and `add(gathered, value, moment)` gather single events, in which
-    `moment` is (event time in ms, event id); `gathered(it)` turns what they made into a part.
-    `thaw(part)` and `merge(kept, part)` keep parts, and `freeze(kept)` gives one. `encode(n, kept)`
-    is a cell's value; `fold(values)` that of a span, from the decoded values of its tiles, at least
-    one and the oldest first.
+    `first(value, moment)` is the entry of one event, in which `moment` is (event time in ms, event
+    id); `add(entry, value, moment)` adds another and may use the given entry up. `merge(a, b)`
+    is the entry of two disjoint sets of events. `count(entry)` is the number of events,
+    `encode(entry)` a cell's value; `fold(values)` is that of a span, from the decoded values of its
+    tiles, at least one and the oldest first.
     """
 
     first: Callable[[Any, Moment], Any]
     add: Callable[[Any, Any, Moment], Any]
-    gathered: Callable[[Any], Any]
-    thaw: Callable[[Any], Any]
     merge: Callable[[Any, Any], Any]
-    freeze: Callable[[Any], Any]
-    encode: Callable[[int, Any], bytes]
+    count: Callable[[Any], int]
+    encode: Callable[[Any], bytes]
     fold: Callable[[Sequence[Any]], Any]
 
 
-def _same(kept: Any) -> Any:
-    return kept
+_count_of = operator.itemgetter(0)
 
 
-def _nothing(*_given: Any) -> None:
-    """A count is the number of events, which every tile has beside what its aggregate keeps."""
+def is_saturated(entry: Any) -> bool:
+    """Return whether the entry of a sum is beyond 64 bits, so that what is written is not the sum.
+
+    >>> entry = AGGREGATIONS["sum"].merge((1, 2**63 - 1), (1, 1))
+    >>> is_saturated(entry), is_saturated((1, 5))
+    (True, False)
+    """
+    return isinstance(entry[1], bytes)
 
 
-def _encode_count(n: int, _kept: None) -> bytes:
-    return encode_value(n)
+def _one(_value: Any, _moment: Moment) -> int:
+    return 1
 
 
-def _encode_kept(_n: int, kept: Any) -> bytes:
-    return encode_value(kept)
+def _one_more(entry: int, _value: Any, _moment: Moment) -> int:
+    return entry + 1
 
 
-def _value(value: Any, _moment: Moment) -> Any:
-    return value
+def _same(entry: int) -> int:
+    return entry
 
 
-def _add_sum(total: int, value: int, _moment: Moment) -> int:
-    return total + value
+def _encode_second(entry: Sequence[Any]) -> bytes:
+    return encode_value(entry[1])
 
 
-def _thaw_sum(part: int | bytes) -> int:
-    return int.from_bytes(part, "big", signed=True) if isinstance(part, bytes) else part
+def _first_value(value: Any, _moment: Moment) -> Any:
+    return 1, value
 
 
-def _merge_sum(total: int, part: int | bytes) -> int:
-    return total + _thaw_sum(part)
+def _add_sum(entry: Sequence[Any], value: int, _moment: Moment) -> Any:
+    return entry[0] + 1, _travelling(_number(entry[1]) + value)
 
 
-def _freeze_sum(total: int) -> int | bytes:
+def _merge_sum(entry: Sequence[Any], other: Sequence[Any]) -> Any:
+    return entry[0] + other[0], _travelling(_number(entry[1]) + _number(other[1]))
+
+
+def _encode_sum(entry: Sequence[Any]) -> bytes:
+    return encode_value(_number(entry[1]))
+
+
+def _number(total: int | bytes) -> int:
+    return int.from_bytes(total, "big", signed=True) if isinstance(total, bytes) else total
+
+
+def _travelling(total: int) -> int | bytes:
     """Keep sums exact beyond int64: saturating before the end would depend on the order."""
-    bits = total.bit_length()
-    return total if bits <= _INT64_BITS else total.to_bytes(bits // 8 + 1, "big", signed=True)
+    if INT64_MIN <= total <= INT64_MAX:
+        return total
+    return total.to_bytes(total.bit_length() // 8 + 1, "big", signed=True)
 
 
-def _add_min(least: Any, value: Any, _moment: Moment) -> Any:
-    return min(value, least)
+def _add_min(entry: Sequence[Any], value: Any, _moment: Moment) -> Any:
+    least = entry[1]
+    return entry[0] + 1, value if value < least else least
 
 
-def _add_max(greatest: Any, value: Any, _moment: Moment) -> Any:
-    return max(value, greatest)
+def _merge_min(entry: Sequence[Any], other: Sequence[Any]) -> Any:
+    return entry[0] + other[0], min(entry[1], other[1])
 
 
-def _first_last(value: Any, moment: Moment) -> list[Any]:
-    return [*moment, value]
+def _add_max(entry: Sequence[Any], value: Any, _moment: Moment) -> Any:
+    greatest = entry[1]
+    return entry[0] + 1, value if value > greatest else greatest
 
 
-def _add_last(last: list[Any], value: Any, moment: Moment) -> list[Any]:
-    return last if (last[0], last[1]) > moment else [*moment, value]
+def _merge_max(entry: Sequence[Any], other: Sequence[Any]) -> Any:
+    return entry[0] + other[0], max(entry[1], other[1])
 
 
-def _merge_last(last: list[Any], part: list[Any]) -> list[Any]:
-    return last if (last[0], last[1]) > (part[0], part[1]) else part
+def _first_last(value: Any, moment: Moment) -> Any:
+    return 1, *moment, value
 
 
-def _encode_last(_n: int, last: list[Any]) -> bytes:
-    return encode_value(last[2])
+def _add_last(entry: Sequence[Any], value: Any, moment: Moment) -> Any:
+    return _merge_last(entry, (1, *moment, value))
+
+
+def _merge_last(entry: Sequence[Any], other: Sequence[Any]) -> Any:
+    later = entry if (entry[1], entry[2]) > (other[1], other[2]) else other
+    return entry[0] + other[0], *later[1:]
+
+
+def _encode_last(entry: Sequence[Any]) -> bytes:
+    return encode_value(entry[3])
+
+
+def _first_distinct(value: Plain, _moment: Moment) -> Any:
+    # Not a set: MessagePack has none, and the garbage collector passes over such a dict.
+    return 1, {value: None}, b""
+
+
+def _add_distinct(entry: Sequence[Any], value: Plain, _moment: Moment) -> Any:
+    n, values, sketch = entry
+    values[value] = None
+    added = n + 1, values, sketch
+    return added if len(values) <= _MOST_VALUES else _sketched(added)
+
+
+def _merge_distinct(entry: Sequence[Any], other: Sequence[Any]) -> Any:
+    sketches = [sketch for sketch in (entry[2], other[2]) if sketch]
+    sketch = union(*sketches) if len(sketches) > 1 else b"".join(sketches)
+    merged = entry[0] + other[0], {**entry[1], **other[1]}, sketch
+    return merged if len(merged[1]) <= _MOST_VALUES else _sketched(merged)
+
+
+def _sketched(entry: Sequence[Any]) -> Any:
+    """Turn many values into a sketch, so that the size of an entry is bounded."""
+    return entry[0], {}, _encode_distinct(entry)
+
+
+def _encode_distinct(entry: Sequence[Any]) -> bytes:
+    _, values, sketch = entry
+    if not sketch:
+        return sketch_of(values)
+    return union(sketch, sketch_of(values)) if values else bytes(sketch)
 
 
 def _newest(values: Sequence[Any]) -> Any:
     return values[-1]
 
 
-def _first_distinct(value: Plain, _moment: Moment) -> dict[Plain, None]:
-    # Not a set: the garbage collector passes over a dict of such keys.
-    return {value: None}
-
-
-def _add_distinct(values: dict[Plain, None], value: Plain, _moment: Moment) -> dict[Plain, None]:
-    values[value] = None
-    return values
-
-
-def _gathered_distinct(values: dict[Plain, None]) -> tuple[bytes, list[Plain]]:
-    return Distinct.of(values).part() if len(values) > _MOST_VALUES else (b"", list(values))
-
-
-def _thaw_distinct(part: Any) -> Distinct:
-    return _merge_distinct(Distinct(), part)
-
-
-def _merge_distinct(kept: Distinct, part: Any) -> Distinct:
-    kept.merge(part)
-    return kept
-
-
-def _encode_distinct(_n: int, kept: Distinct) -> bytes:
-    return kept.encode()
-
-
 def _fold_distinct(sketches: Sequence[bytes]) -> int:
     return estimate(*sketches)
 
 
-_COUNT = Aggregation(
-    first=_nothing,
-    add=_nothing,
-    gathered=_nothing,
-    thaw=_nothing,
-    merge=_nothing,
-    freeze=_nothing,
-    encode=_encode_count,
-    fold=sum,
-)
-_SUM = Aggregation(
-    first=_value,
-    add=_add_sum,
-    gathered=_freeze_sum,
-    thaw=_thaw_sum,
-    merge=_merge_sum,
-    freeze=_freeze_sum,
-    encode=_encode_kept,
-    fold=sum,
-)
-_MIN = Aggregation(
-    first=_value,
-    add=_add_min,
-    gathered=_same,
-    thaw=_same,
-    merge=min,
-    freeze=_same,
-    encode=_encode_kept,
-    fold=min,
-)
-_LAST = Aggregation(
-    first=_first_last,
-    add=_add_last,
-    gathered=_same,
-    thaw=_same,
-    merge=_merge_last,
-    freeze=_same,
-    encode=_encode_last,
-    fold=_newest,
-)
-_DISTINCT = Aggregation(
-    first=_first_distinct,
-    add=_add_distinct,
-    gathered=_gathered_distinct,
-    thaw=_thaw_distinct,
-    merge=_merge_distinct,
-    freeze=Distinct.part,
-    encode=_encode_distinct,
-    fold=_fold_distinct,
-)
 AGGREGATIONS = {
-    "count": _COUNT,
-    "sum": _SUM,
-    "min": _MIN,
-    "max": _MIN._replace(add=_add_max, merge=max, fold=max),
-    "approx_distinct": _DISTINCT,
-    "last": _LAST,
+    "count": Aggregation(_one, _one_more, operator.add, _same, encode_value, sum),
+    "sum": Aggregation(_first_value, _add_sum, _merge_sum, _count_of, _encode_sum, sum),
+    "min": Aggregation(_first_value, _add_min, _merge_min, _count_of, _encode_second, min),
+    "max": Aggregation(_first_value, _add_max, _merge_max, _count_of, _encode_second, max),
+    "approx_distinct": Aggregation(
+        _first_distinct, _add_distinct, _merge_distinct, _count_of, _encode_distinct, _fold_distinct
+    ),
+    "last": Aggregation(_first_last, _add_last, _merge_last, _count_of, _encode_last, _newest),
 }
 """All aggregates by the name that feature files use."""

@@ -10,7 +10,7 @@ STATE_FAMILY = "s"
 TILE_FAMILY = "t"
 
 
-class Cell(msgspec.Struct, frozen=True, array_like=True):
+class Cell(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One versioned value. `timestamp` is in microseconds and a multiple of 1,000.
 
     Where `clear_from` is set, the older cells of the same qualifier with a timestamp in
@@ -24,7 +24,7 @@ class Cell(msgspec.Struct, frozen=True, array_like=True):
     clear_from: int | None = None
 
 
-class RowChange(msgspec.Struct, frozen=True, array_like=True):
+class RowChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All that is to be written to one row, in one atomic mutation."""
 
     row_key: bytes

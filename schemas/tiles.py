@@ -5,16 +5,17 @@ feature in a tile has as its version the number of events that it holds: a more 
 always beats a less complete one, whatever order they arrive in. docs/bigtable.md is the layout.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from schemas.aggregates import AGGREGATIONS
 from schemas.cells import STATE_FAMILY, TILE_FAMILY, Cell
+from schemas.changes import StateEntry, TileEntry
 from schemas.durations import parse_duration
 from schemas.feature_set import Feature, FeatureSet, StateField
-from schemas.values import Plain, decode_value, encode_value
+from schemas.values import decode_value, encode_value
 
-__all__ = ["ReadCell", "fold_row", "is_capped", "state_cell", "tile_cell", "tile_start"]
+__all__ = ["ReadCell", "TileForm", "fold_row", "state_cell", "tile_start"]
 
 ReadCell: TypeAlias = tuple[str, str, int, bytes]
 """A cell as a client reads it: family, qualifier, timestamp in microseconds, value."""
@@ -31,25 +32,42 @@ def tile_start(moment: int, length: int) -> int:
     return moment - moment % length
 
 
-def is_capped(length: int, n: int) -> bool:
-    """Return whether n events are more than the versions of a tile can tell apart."""
-    return n >= length // _MILLI
+class TileForm(NamedTuple):
+    """What the cells of a feature's tiles have in common; made once a feature."""
+
+    name: str
+    length: int
+    """Of a tile, in microseconds."""
+    versions: int
+    """The least number of events that the versions of a tile can no longer tell apart."""
+    count: Callable[[TileEntry], int]
+    encode: Callable[[TileEntry], bytes]
+
+    @classmethod
+    def of(cls, feature: Feature) -> "TileForm":
+        """Return the form of a feature's cells."""
+        by = AGGREGATIONS[feature.aggregate]
+        versions = feature.tile // _MILLI
+        return cls(feature.name, feature.tile, versions, by.count, by.encode)
+
+    def is_capped(self, entry: TileEntry) -> bool:
+        """Return whether a tile has more events than versions."""
+        return self.count(entry) >= self.versions
+
+    def cell(self, start: int, entry: TileEntry) -> Cell:
+        """Return the cell of one tile: version start + n ms, older versions of the tile cleared.
+
+        `entry` is what the feature's aggregation keeps of the n events. The version stops one short
+        of the tile's length in ms, so that it never reaches the next tile.
+        """
+        n, most = self.count(entry), self.versions - 1
+        version = n if n < most else most
+        return Cell(TILE_FAMILY, self.name, start + version * _MILLI, self.encode(entry), start)
 
 
-def tile_cell(feature: Feature, start: int, n: int, kept: Any) -> Cell:
-    """Return the cell of one tile: version start + n ms, older versions of the tile cleared.
-
-    `kept` is what the feature's aggregation keeps of the n events. The version stops one short of
-    the tile's length in ms, so that it never reaches the next tile.
-    """
-    version = min(n, feature.tile // _MILLI - 1)
-    value = AGGREGATIONS[feature.aggregate].encode(n, kept)
-    return Cell(TILE_FAMILY, feature.name, start + version * _MILLI, value, clear_from=start)
-
-
-def state_cell(field: StateField, event_ms: int, value: Plain) -> Cell:
+def state_cell(field: StateField, entry: StateEntry) -> Cell:
     """Return the cell of a last value: its timestamp is the event time in whole milliseconds."""
-    return Cell(STATE_FAMILY, field.name, event_ms * _MILLI, encode_value(value))
+    return Cell(STATE_FAMILY, field.name, entry[0] * _MILLI, encode_value(entry[2]))
 
 
 def fold_row(

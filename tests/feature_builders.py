@@ -17,8 +17,9 @@ from schemas.feature_set import parse_features
 from schemas.packs import EventPack, RawPack
 from schemas.sketches import sketch_of
 from schemas.tiles import ReadCell
-from transforms.entity_shard import Definitions, EntityShard, Tally
+from transforms.entity_shard import EntityShard
 from transforms.feature_program import FeatureProgram
+from transforms.row_cells import Definitions, Tally
 
 HOUR = 3_600_000_000
 BASE = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
@@ -94,7 +95,7 @@ def changes_of(views: Iterable[View], late: bool = False) -> Any:
     for view in views:
         gathered.add(DECODER.reread(view_bytes(view), {}), view.time, late)
     coder = StructCoder(ChangePack)
-    return coder.decode(coder.encode(ChangePack(gathered.take())))
+    return coder.decode(coder.encode(ChangePack(list(gathered.take()))))
 
 
 def written_by(

@@ -1,63 +1,17 @@
 """The entity step without Beam: open tiles and last versions of the rows of one shard."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-import msgspec
-
-from schemas.aggregates import AGGREGATIONS
-from schemas.cells import Cell, RowChange
-from schemas.changes import (
-    MINUTE,
-    ChangePack,
-    Partial,
-    RowPart,
-    StatePart,
-    TilePart,
-    Tiles,
-    merge_tile,
-)
+from schemas.cells import RowChange
+from schemas.changes import MINUTE, ChangePack, RowPart, StateEntry, TileEntry, is_newer
 from schemas.events import MIN_MICROS
-from schemas.feature_set import Feature, FeatureSet, StateField
-from schemas.tiles import is_capped, state_cell, tile_cell
-from schemas.values import INT64_MAX, INT64_MIN
+from transforms.row_cells import Definitions, Tally
 
-__all__ = ["Definitions", "EntityShard", "Tally"]
+__all__ = ["EntityShard"]
 
 _SNAPSHOT_ROWS = 500
 _LEAST_SWEEP = 5 * MINUTE
 _MILLI = 1_000
-
-
-class Tally(msgspec.Struct):
-    """What became of changes; each is a counter."""
-
-    tiles_withheld: int = 0
-    """Tiles that the job does not wholly cover, once a tile."""
-    tiles_reopened: int = 0
-    """Changes to tiles whose state was gone."""
-    changes_unknown: int = 0
-    """Changes of definitions that the job no longer has."""
-    versions_capped: int = 0
-    """Values written of tiles with more events than versions."""
-    sums_saturated: int = 0
-    """Values written of sums beyond 64 bits."""
-
-
-class Definitions:
-    """State fields and features of all sets by slot, with what depends on them alone."""
-
-    def __init__(self, sets: Iterable[FeatureSet]) -> None:
-        kept = list(sets)
-        self.state: dict[int, StateField] = {f.slot: f for each in kept for f in each.state}
-        self.features: dict[int, Feature] = {f.slot: f for each in kept for f in each.features}
-        self.aggregations = {
-            slot: AGGREGATIONS[feature.aggregate] for slot, feature in self.features.items()
-        }
-        self.merges = {slot: by.merge for slot, by in self.aggregations.items()}
-        self.forms = {slot: by.freeze for slot, by in self.aggregations.items()}
-        self.tile_minutes = {
-            slot: feature.tile // MINUTE for slot, feature in self.features.items()
-        }
 
 
 class EntityShard:
@@ -76,62 +30,56 @@ class EntityShard:
         self._definitions = definitions
         self._span = 2 * horizon
         self._covers_from = covers_from
-        self._rows: dict[bytes, Partial] = {}
+        self._rows: dict[bytes, RowPart] = {}
         self._swept_at = MIN_MICROS
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def load(self, pack: ChangePack) -> None:
-        """Restore what an earlier `absorb` or `snapshot` returned."""
-        aggregations = self._definitions.aggregations
-        for row in pack.rows:
-            partial = self._partial(row.row_key)
-            for entry in row.state:
-                partial.set_state(*entry)
-            for start, parts in row.tiles:
-                tiles = partial.tiles.setdefault(start, {})
-                for part in parts:
-                    if part[0] in aggregations:
-                        merge_tile(tiles, part, aggregations[part[0]])
+        """Merge all of a pack: what an earlier `absorb` or `snapshot` returned, or batch has."""
+        rows = self._rows
+        for part in pack.rows:
+            row = rows.get(part.row_key)
+            if row is None:
+                rows[part.row_key] = part.copy()
+            else:
+                self._merge(row, part)
 
     def absorb(self, pack: ChangePack, lower: int, tally: Tally) -> ChangePack:
         """Merge what counts; return that, which is what has to be saved and written."""
-        kept = [self._absorb_row(row, lower, tally) for row in pack.rows]
-        return ChangePack([row for row in kept if row.state or row.tiles])
+        kept = [self._absorb_row(part, lower, tally) for part in pack.rows]
+        return ChangePack([part for part in kept if part.state or part.tiles])
 
     def changes(self, pack: ChangePack, tally: Tally) -> Iterator[RowChange]:
         """Yield the cells that an absorbed pack has changed, one change a row, in order of keys."""
-        touched: dict[bytes, list[RowPart]] = {}
-        for row in pack.rows:
-            touched.setdefault(row.row_key, []).append(row)
+        touched: dict[bytes, RowPart] = {}
+        for part in pack.rows:
+            row, named = self._rows[part.row_key], touched.get(part.row_key)
+            if named is None:
+                named = touched[part.row_key] = RowPart(part.row_key, {}, {})
+            named.state.update({slot: row.state[slot] for slot in part.state})
+            for start, entries in part.tiles.items():
+                now = row.tiles[start]
+                named.tiles.setdefault(start, {}).update({slot: now[slot] for slot in entries})
         for row_key in sorted(touched):
-            parts = touched[row_key]
-            slots = {entry[0] for part in parts for entry in part.state}
-            tiles = {
-                (start, entry[0])
-                for part in parts
-                for start, entries in part.tiles
-                for entry in entries
-            }
-            if cells := self._cells(self._rows[row_key], slots, tiles, tally):
+            if cells := self._definitions.cells(touched[row_key], tally):
                 yield RowChange(row_key, cells)
 
     def rows(self, tally: Tally) -> Iterator[RowChange]:
-        """Yield every row with all its cells, in order of keys."""
+        """Yield every row with all its cells, in order of keys, as in batch: nothing is closed."""
         for row_key in sorted(self._rows):
             row = self._rows[row_key]
-            tiles = ((start, slot) for start, slots in row.tiles.items() for slot in slots)
-            if cells := self._cells(row, row.state, tiles, tally):
+            self._drop_unknown(row, tally)
+            self._withhold(row, tally)
+            if cells := self._definitions.cells(row, tally):
                 yield RowChange(row_key, cells)
 
     def snapshot(self) -> Iterator[ChangePack]:
         """Yield packs that load to the same shard."""
-        keys = list(self._rows)
-        forms = self._definitions.forms
-        for first in range(0, len(keys), _SNAPSHOT_ROWS):
-            chosen = keys[first : first + _SNAPSHOT_ROWS]
-            yield ChangePack([self._rows[key].part(key, forms) for key in chosen])
+        rows = list(self._rows.values())
+        for first in range(0, len(rows), _SNAPSHOT_ROWS):
+            yield ChangePack([row.copy() for row in rows[first : first + _SNAPSHOT_ROWS]])
 
     def is_due(self, lower: int) -> bool:
         """Return whether enough time has passed since the last `expire` to look again."""
@@ -150,110 +98,125 @@ class EntityShard:
             len(row.state) + sum(map(len, row.tiles.values())) for row in self._rows.values()
         )
 
-    def _expire_row(self, row: Partial, lower: int) -> int:
+    def _expire_row(self, row: RowPart, lower: int) -> int:
         oldest = (lower - self._span) // _MILLI
-        old = [slot for slot, last in row.state.items() if last.event_ms < oldest]
+        old = [slot for slot, entry in row.state.items() if entry[0] < oldest]
         closed = [
             (start, slot)
-            for start, tiles in row.tiles.items()
-            for slot in tiles
+            for start, entries in row.tiles.items()
+            for slot in entries
             if self._is_closed(slot, start, lower)
         ]
         for slot in old:
             del row.state[slot]
         for start, slot in closed:
             del row.tiles[start][slot]
-        row.tiles = {start: tiles for start, tiles in row.tiles.items() if tiles}
+        row.tiles = {start: entries for start, entries in row.tiles.items() if entries}
         return len(old) + len(closed)
 
     def _is_closed(self, slot: int, start: int, lower: int) -> bool:
-        end = (start + self._definitions.tile_minutes.get(slot, 0)) * MINUTE
+        form = self._definitions.tiles.get(slot)
+        end = start * MINUTE + (form.length if form else 0)
         return lower >= end + self._span
 
-    def _partial(self, row_key: bytes) -> Partial:
-        partial = self._rows.get(row_key)
-        if partial is None:
-            partial = self._rows[row_key] = Partial.empty()
-        return partial
+    def _merge(self, row: RowPart, part: RowPart) -> None:
+        for slot, entry in part.state.items():
+            held = row.state.get(slot)
+            if held is None or is_newer(entry, held):
+                row.state[slot] = entry
+        for start, entries in part.tiles.items():
+            tiles = row.tiles.get(start)
+            if tiles is None:
+                row.tiles[start] = entries.copy()
+            else:
+                self._merge_tiles(tiles, entries)
 
-    def _absorb_row(self, row: RowPart, lower: int, tally: Tally) -> RowPart:
-        partial = self._partial(row.row_key)
-        state = [entry for entry in row.state if self._keep_state(partial, entry, tally)]
-        tiles = []
-        for start, parts in row.tiles:
-            held = partial.tiles.setdefault(start, {})
-            if kept := self._keep_tiles(held, start, parts, lower, tally):
-                tiles.append((start, kept))
-            elif not held:
-                del partial.tiles[start]
-        return RowPart(row.row_key, state, tiles)
+    def _merge_tiles(self, tiles: dict[int, TileEntry], entries: dict[int, TileEntry]) -> None:
+        merges = self._definitions.merges
+        for slot, entry in entries.items():
+            if slot not in tiles or entry is None:
+                tiles[slot] = entry
+            elif tiles[slot] is not None and slot in merges:
+                tiles[slot] = merges[slot](tiles[slot], entry)
 
-    def _keep_state(self, partial: Partial, entry: StatePart, tally: Tally) -> bool:
-        if entry[0] in self._definitions.state:
-            return partial.set_state(*entry)
-        tally.changes_unknown += 1
-        return False
-
-    def _keep_tiles(
-        self, tiles: Tiles, start: int, parts: Iterable[TilePart], lower: int, tally: Tally
-    ) -> list[TilePart]:
-        merges, kept = self._definitions.merges, []
-        for part in parts:
-            slot, n, value = part
-            held = tiles.get(slot)
-            if held is None:
-                if opened := self._open_tile(tiles, start, part, lower, tally):
-                    kept.append(opened)
-            elif held.n:
-                held.n += n
-                if held.kept is not None:
-                    held.kept = merges[slot](held.kept, value)
-                kept.append(part)
+    def _absorb_row(self, part: RowPart, lower: int, tally: Tally) -> RowPart:
+        row = self._rows.get(part.row_key)
+        if row is None:
+            row = self._rows[part.row_key] = RowPart(part.row_key, {}, {})
+        state = {
+            slot: entry
+            for slot, entry in part.state.items()
+            if self._keep_state(row, slot, entry, tally)
+        }
+        kept = RowPart(part.row_key, state, {})
+        for start, entries in part.tiles.items():
+            tiles = row.tiles.get(start, {})
+            if counted := self._keep_tiles(tiles, start, entries, lower, tally):
+                kept.tiles[start] = counted
+                row.tiles[start] = tiles
         return kept
 
-    def _open_tile(
-        self, tiles: Tiles, start: int, part: TilePart, lower: int, tally: Tally
-    ) -> TilePart | None:
-        slot = part[0]
-        if slot not in self._definitions.aggregations:
+    def _keep_state(self, row: RowPart, slot: int, entry: StateEntry, tally: Tally) -> bool:
+        if slot not in self._definitions.state:
             tally.changes_unknown += 1
-            return None
+            return False
+        held = row.state.get(slot)
+        if held is not None and not is_newer(entry, held):
+            return False
+        row.state[slot] = entry
+        return True
+
+    def _keep_tiles(
+        self,
+        tiles: dict[int, TileEntry],
+        start: int,
+        entries: dict[int, TileEntry],
+        lower: int,
+        tally: Tally,
+    ) -> dict[int, TileEntry]:
+        merges, kept = self._definitions.merges, {}
+        for slot, entry in entries.items():
+            if slot not in tiles:
+                if not self._opens(slot, start, lower, tally):
+                    continue
+                withheld = self._is_withheld(start, tally)
+                tiles[slot] = kept[slot] = None if withheld else entry
+            elif tiles[slot] is not None:
+                tiles[slot] = merges[slot](tiles[slot], entry)
+                kept[slot] = entry
+        return kept
+
+    def _opens(self, slot: int, start: int, lower: int, tally: Tally) -> bool:
+        if slot not in self._definitions.tiles:
+            tally.changes_unknown += 1
+            return False
         if self._is_closed(slot, start, lower):
             tally.tiles_reopened += 1
-            return None
-        if start * MINUTE < self._covers_from:
-            tally.tiles_withheld += 1
-            part = (slot, 0, None)
-        merge_tile(tiles, part, self._definitions.aggregations[slot])
-        return part
+            return False
+        return True
 
-    def _cells(
-        self,
-        row: Partial,
-        slots: Iterable[int],
-        tiles: Iterable[tuple[int, int]],
-        tally: Tally,
-    ) -> list[Cell]:
+    def _is_withheld(self, start: int, tally: Tally) -> bool:
+        if start * MINUTE >= self._covers_from:
+            return False
+        tally.tiles_withheld += 1
+        return True
+
+    def _drop_unknown(self, row: RowPart, tally: Tally) -> None:
+        """Batch merges first and looks afterwards, once a value instead of once a change."""
         known = self._definitions
-        cells = []
-        for slot in slots:
-            last = row.state[slot]
-            cells.append(state_cell(known.state[slot], last.event_ms, last.value))
-        for start, slot in tiles:
-            tile = row.tiles[start][slot]
-            if not tile.n:
-                continue
-            feature = known.features[slot]
-            tally.versions_capped += is_capped(feature.tile, tile.n)
-            tally.sums_saturated += feature.aggregate == "sum" and not _fits(tile.kept)
-            cells.append(tile_cell(feature, start * MINUTE, tile.n, tile.kept))
-        cells.sort(key=_place)
-        return cells
+        if not row.state.keys() <= known.state.keys():
+            tally.changes_unknown += len(row.state.keys() - known.state.keys())
+            row.state = {slot: row.state[slot] for slot in row.state.keys() & known.state.keys()}
+        for entries in row.tiles.values():
+            if not entries.keys() <= known.tiles.keys():
+                gone = entries.keys() - known.tiles.keys()
+                tally.changes_unknown += len(gone)
+                for slot in gone:
+                    del entries[slot]
 
-
-def _fits(total: int) -> bool:
-    return INT64_MIN <= total <= INT64_MAX
-
-
-def _place(cell: Cell) -> tuple[str, str, int]:
-    return cell.family, cell.qualifier, cell.timestamp
+    def _withhold(self, row: RowPart, tally: Tally) -> None:
+        if self._covers_from > MIN_MICROS:
+            for start, entries in row.tiles.items():
+                for slot in entries:
+                    if entries[slot] is not None and self._is_withheld(start, tally):
+                        entries[slot] = None

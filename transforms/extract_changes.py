@@ -1,6 +1,7 @@
 """Unique events -> what they change in each entity, merged by bundle; late events leave whole."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -34,8 +35,8 @@ __all__ = ["ExtractChanges", "Extracted", "row_shard"]
 _STEP = "ExtractChanges"
 _LATE = "late"
 _REJECTED = "rejected"
-_MOST_EVENTS = 50_000
-_MOST_ROWS = 1_000
+_MOST_EVENTS = 200_000
+_ROWS_A_PACK = 1_000
 _NO_ATTRIBUTES: dict[str, str] = {}
 _UNREADABLE = (ValueError, msgspec.DecodeError, RecursionError)
 _NO_LONGER = Refusal(Reason.BAD_VALUE, "event: refused when it was decoded again")
@@ -68,8 +69,8 @@ class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
     only. In batch, where that watermark is the beginning of time, nothing is late. Personal values
     are pseudonymised before anything leaves, except in `rejected`, which holds original bytes.
 
-    Changes are merged by row over a bundle, at most 50,000 events, and keyed by `row_shard` their
-    row. A pack of changes has the least timestamp of the elements that it was collected from. The
+    Changes are merged by row over a bundle, at most 200,000 events of it, and keyed by `row_shard`.
+    A pack of changes has the least timestamp of the elements that it was collected from. The
     merged changes of a repeated bundle are the same; changes may come in any order.
 
     Windows: global only. Counters: `accepted` (events that are not late), `late`,
@@ -134,7 +135,7 @@ class _Extract(beam.DoFn):
         self._program = FeatureProgram(self._contracts, self._features)
 
     def start_bundle(self) -> None:
-        self._program.take()
+        self._program.clear()
         self._begin()
 
     def _begin(self) -> None:
@@ -199,9 +200,11 @@ class _Extract(beam.DoFn):
         return {**envelope, "event_details": FieldType(kind="record", fields=details)}
 
     def _changes(self) -> Iterator[tuple[int, ChangePack]]:
-        by_shard: dict[int, list[RowPart]] = {}
+        by_shard: defaultdict[int, list[RowPart]] = defaultdict(list)
         for part in self._program.take():
-            by_shard.setdefault(row_shard(part.row_key, self._shards), []).append(part)
+            shard = row_shard(part.row_key, self._shards)
+            by_shard[shard].append(part)
+            if len(by_shard[shard]) >= _ROWS_A_PACK:
+                yield shard, ChangePack(by_shard.pop(shard))
         for shard, rows in by_shard.items():
-            for first in range(0, len(rows), _MOST_ROWS):
-                yield shard, ChangePack(rows[first : first + _MOST_ROWS])
+            yield shard, ChangePack(rows)

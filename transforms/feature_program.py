@@ -4,22 +4,24 @@ Plain logic without Beam. Everything that depends on the declaration alone is de
 process and event type.
 """
 
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.aggregates import AGGREGATIONS, Moment
 from schemas.cells import row_key
-from schemas.changes import MINUTE, Last, Partial, RowPart, Tile, Tiles
+from schemas.changes import MINUTE, RowPart, TileEntry
 from schemas.contract import Contracts
 from schemas.feature_set import Feature, FeatureSet, StateField
-from transforms.record_getters import Get, Getters, Tests
+from transforms.record_fields import EVENT_ID, RecordFields, Tests, passes
 
 __all__ = ["FeatureProgram"]
 
 
+# In all steps, `place` is the index of a field among the values of a record.
 class _StateStep(NamedTuple):
     slot: int
-    get: Get
+    place: int
     tests: Tests
 
 
@@ -30,10 +32,10 @@ class _CountStep(NamedTuple):
 
 class _ValueStep(NamedTuple):
     slot: int
-    get: Get
+    place: int
+    tests: Tests
     first: Callable[[Any, Moment], Any]
     add: Callable[[Any, Any, Moment], Any]
-    tests: Tests
 
 
 class _TileSteps(NamedTuple):
@@ -44,35 +46,59 @@ class _TileSteps(NamedTuple):
     values: tuple[_ValueStep, ...]
 
 
-class _EntityProgram(NamedTuple):
-    """What an event type changes in one entity; `partials` are shared by all event types."""
+class _Steps(NamedTuple):
+    """What an event type changes in one entity."""
 
-    key: Get
-    partials: dict[str, Partial]
     state: tuple[_StateStep, ...]
     tiles: tuple[_TileSteps, ...]
+
+
+class _Program(NamedTuple):
+    """All that an event type changes.
+
+    `keys`: for each entity that it changes, the place of its id, and the rows collected of it.
+    """
+
+    number: int
+    read: Callable[[Any, int], tuple[Any, ...]]
+    keys: tuple[tuple[int, dict[Any, list["_Event"]]], ...]
+
+
+class _Event(NamedTuple):
+    """What is kept of an event until its rows are made: where what stands in a plain tuple.
+
+    `program` is the number of its type's program, and `values` is what that has read. Nothing in it
+    refers to anything else, so the garbage collector does not look at the tuples again.
+    """
+
+    event_ms: int
+    event_id: str
+    minute: int | None
+    program: int
+    values: tuple[Any, ...]
+
+
+_moment = operator.itemgetter(0, 1)
 
 
 class FeatureProgram:
     """Collects what records change, by entity and id, until it is taken.
 
+    Events are first only read and put to their rows; a row is made of all its events at once. To go
+    back to each row with each event takes longer: many rows do not fit a processor's cache.
+
     >>> from schemas.contract import load_contracts
     >>> program = FeatureProgram(load_contracts(None), [])
-    >>> program.take()
+    >>> list(program.take())
     []
     """
 
     def __init__(self, contracts: Contracts, sets: Iterable[FeatureSet]) -> None:
         self._contracts = contracts
         self._sets = list(sets)
-        self._partials: list[dict[str, Partial]] = [{} for _ in self._sets]
-        self._programs: dict[type, tuple[_EntityProgram, ...]] = {}
-        self._forms = {
-            feature.slot: AGGREGATIONS[feature.aggregate].gathered
-            for each in self._sets
-            for feature in each.features
-        }
-        self._now = [0]
+        self._rows: list[dict[Any, list[_Event]]] = [{} for _ in self._sets]
+        self._programs: dict[type, _Program] = {}
+        self._steps: list[list[_Steps]] = [[] for _ in self._sets]
 
     def add(self, record: Any, event_time: int, late: bool) -> None:
         """Add what one event changes; a late event changes last values only.
@@ -80,136 +106,126 @@ class FeatureProgram:
         `event_time` is in microseconds.
         """
         kind = type(record)
-        programs = self._programs.get(kind)
-        if programs is None:
-            programs = self._programs[kind] = self._compile(kind.__struct_config__.tag)
-        moment = (event_time // 1_000, record.event_id)
-        minute = event_time // MINUTE
-        self._now[0] = event_time
-        for key, partials, state, tiles in programs:
-            entity_id = key(record)
-            if entity_id is None:
-                continue
-            partial = partials.get(entity_id)
-            if partial is None:
-                partial = partials[entity_id] = Partial.empty()
-            _add_to_state(record, partial.state, state, moment)
-            if not late:
-                _add_to_tiles(record, partial.tiles, tiles, minute, moment)
+        program = self._programs.get(kind)
+        if program is None:
+            program = self._programs[kind] = self._compile(kind.__struct_config__.tag)
+        number, read, keys = program
+        values = read(record, event_time)
+        minute = None if late else event_time // MINUTE
+        event: Any = (event_time // 1_000, values[EVENT_ID], minute, number, values)
+        for place, rows in keys:
+            entity_id = values[place]
+            if entity_id is not None:
+                events = rows.get(entity_id)
+                if events is None:
+                    rows[entity_id] = [event]
+                else:
+                    events.append(event)
 
-    def take(self) -> list[RowPart]:
-        """Return all that was collected, and begin anew."""
-        parts = [
-            partial.part(row_key(each.entity, str(entity_id)), self._forms)
-            for each, partials in zip(self._sets, self._partials, strict=True)
-            for entity_id, partial in partials.items()
-            if partial.state or partial.tiles
-        ]
-        for partials in self._partials:
-            partials.clear()
-        return parts
+    def take(self) -> Iterator[RowPart]:
+        """Yield what was collected, row by row, and forget it."""
+        for each, rows, steps in zip(self._sets, self._rows, self._steps, strict=True):
+            while rows:
+                entity_id, events = rows.popitem()
+                part = RowPart(row_key(each.entity, str(entity_id)), {}, {})
+                _fill(part, events, steps)
+                if part.state or part.tiles:
+                    yield part
 
-    def _compile(self, event_type: str) -> tuple[_EntityProgram, ...]:
-        getters = Getters(self._contracts, event_type, self._now)
-        compiled = (
-            _compile_set(each, partials, event_type, getters)
-            for each, partials in zip(self._sets, self._partials, strict=True)
+    def clear(self) -> None:
+        """Forget what was collected."""
+        for rows in self._rows:
+            rows.clear()
+
+    def _compile(self, event_type: str) -> _Program:
+        fields = RecordFields(self._contracts, event_type, _paths(self._sets, event_type))
+        for each, steps in zip(self._sets, self._steps, strict=True):
+            steps.append(_compile_set(each, event_type, fields))
+        keys = tuple(
+            (fields.index[each.key], rows)
+            for each, rows, steps in zip(self._sets, self._rows, self._steps, strict=True)
+            if any(steps[-1])
         )
-        return tuple(program for program in compiled if program is not None)
+        return _Program(len(self._programs), fields.read, keys)
 
 
-# The three loops below run some ten times an event: a call for each step would double their time.
-def _add_to_state(
-    record: Any, state: dict[int, Last], steps: Iterable[_StateStep], moment: Moment
-) -> None:
-    event_ms = moment[0]
-    for slot, get, tests in steps:
-        held = state.get(slot)
-        if held is None or event_ms > held.event_ms or moment >= (held.event_ms, held.event_id):
-            for test, allowed in tests:
-                if test(record) not in allowed:
-                    break
-            else:
-                value = get(record)
-                if value is not None:
-                    state[slot] = Last(event_ms, moment[1], value)
+def _fill(part: RowPart, events: list[_Event], steps: Sequence[_Steps]) -> None:
+    """Put what some events change in a row into its part; `steps` are those of each program."""
+    last, tiles = part.state, part.tiles
+    if len(events) > 1:
+        events.sort(key=_moment)
+    for event_ms, event_id, minute, program, values in reversed(events):
+        state, groups = steps[program]
+        # The newest event comes first, so what is there stays.
+        for slot, place, tests in state:
+            if slot not in last:
+                value = values[place]
+                if value is not None and (not tests or passes(values, tests)):
+                    last[slot] = (event_ms, event_id, value)
+        if minute is not None:
+            _add_to_tiles(values, tiles, groups, minute, (event_ms, event_id))
 
 
+# A call for each step would double the time of this loop.
 def _add_to_tiles(
-    record: Any,
-    held: dict[int, Tiles],
+    values: Sequence[Any],
+    held: dict[int, dict[int, TileEntry]],
     groups: Iterable[_TileSteps],
     minute: int,
     moment: Moment,
 ) -> None:
-    for length, counts, values in groups:
+    for length, counts, aggregates in groups:
         start = minute - minute % length
         tiles = held.get(start)
         if tiles is None:
             tiles = held[start] = {}
-        _add_counts(record, tiles, counts)
-        _add_values(record, tiles, values, moment)
+        for slot, tests in counts:
+            if not tests or passes(values, tests):
+                tiles[slot] = tiles.get(slot, 0) + 1
+        for slot, place, tests, first, add in aggregates:
+            value = values[place]
+            if value is None or (tests and not passes(values, tests)):
+                continue
+            entry = tiles.get(slot)
+            tiles[slot] = first(value, moment) if entry is None else add(entry, value, moment)
         if not tiles:
             del held[start]
 
 
-def _add_counts(record: Any, tiles: Tiles, steps: Iterable[_CountStep]) -> None:
-    for slot, tests in steps:
-        for test, allowed in tests:
-            if test(record) not in allowed:
-                break
-        else:
-            tile = tiles.get(slot)
-            if tile is None:
-                tiles[slot] = Tile(1, None)
-            else:
-                tile.n += 1
+def _paths(sets: Iterable[FeatureSet], event_type: str) -> set[str]:
+    """Return all paths that the features of an event type read."""
+    paths: set[str] = set()
+    for each in sets:
+        own: list[StateField | Feature] = [*each.state, *each.features]
+        for field in own:
+            if event_type in field.event_types:
+                paths.update([each.key, field.field or each.key])
+                paths.update(test.path for test in field.where)
+    return paths
 
 
-def _add_values(record: Any, tiles: Tiles, steps: Iterable[_ValueStep], moment: Moment) -> None:
-    for slot, get, first, add, tests in steps:
-        for test, allowed in tests:
-            if test(record) not in allowed:
-                break
-        else:
-            value = get(record)
-            if value is None:
-                continue
-            tile = tiles.get(slot)
-            if tile is None:
-                tiles[slot] = Tile(1, first(value, moment))
-            else:
-                tile.n += 1
-                tile.kept = add(tile.kept, value, moment)
-
-
-def _compile_set(
-    each: FeatureSet, partials: dict[str, Partial], event_type: str, getters: Getters
-) -> _EntityProgram | None:
-    state = [_state_step(f, getters) for f in each.state if event_type in f.event_types]
+def _compile_set(each: FeatureSet, event_type: str, fields: RecordFields) -> _Steps:
+    state = tuple(
+        _StateStep(field.slot, fields.index[field.field], fields.tests(field.where))
+        for field in each.state
+        if event_type in field.event_types
+    )
     features = [f for f in each.features if event_type in f.event_types]
-    if not state and not features:
-        return None
     lengths = sorted({feature.tile // MINUTE for feature in features})
     tiles = tuple(
-        _tile_steps(length, [f for f in features if f.tile // MINUTE == length], getters)
+        _tile_steps(length, [f for f in features if f.tile // MINUTE == length], fields)
         for length in lengths
     )
-    return _EntityProgram(getters.plain(each.key), partials, tuple(state), tiles)
+    return _Steps(state, tiles)
 
 
-def _state_step(field: StateField, getters: Getters) -> _StateStep:
-    return _StateStep(field.slot, getters.plain(field.field), getters.tests(field.where))
-
-
-def _tile_steps(length: int, features: Iterable[Feature], getters: Getters) -> _TileSteps:
+def _tile_steps(length: int, features: Iterable[Feature], fields: RecordFields) -> _TileSteps:
     counts, values = [], []
     for feature in features:
-        tests = getters.tests(feature.where)
+        tests = fields.tests(feature.where)
         if feature.field is None:
             counts.append(_CountStep(feature.slot, tests))
         else:
-            by = AGGREGATIONS[feature.aggregate]
-            get = getters.plain(feature.field)
-            values.append(_ValueStep(feature.slot, get, by.first, by.add, tests))
+            by, place = AGGREGATIONS[feature.aggregate], fields.index[feature.field]
+            values.append(_ValueStep(feature.slot, place, tests, by.first, by.add))
     return _TileSteps(length, tuple(counts), tuple(values))

@@ -23,9 +23,10 @@ from schemas.changes import ChangePack
 from schemas.events import MIN_MICROS
 from schemas.feature_set import FeatureSet
 from transforms.counters import counter
-from transforms.entity_shard import Definitions, EntityShard, Tally
+from transforms.entity_shard import EntityShard
 from transforms.fence import Fence
 from transforms.garbage import settle
+from transforms.row_cells import Definitions, Tally
 from transforms.watermark_clock import WatermarkClock
 
 __all__ = ["FoldEntities"]
@@ -127,7 +128,7 @@ class _FoldGroup(beam.DoFn):
     def process(self, element: tuple[int, Iterable[ChangePack]]) -> Iterator[RowChange]:
         rows, tally = self._shards.new(), Tally()
         for pack in element[1]:
-            rows.absorb(pack, MIN_MICROS, tally)
+            rows.load(pack)
         yield from rows.rows(tally)
         self._shards.count(tally)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.aggregates import AGGREGATIONS, Distinct
+from schemas.aggregates import AGGREGATIONS, is_saturated
 from schemas.sketches import sketch_of
 from schemas.values import encode_value
 
@@ -26,14 +26,14 @@ ORACLES = {
 
 def part_of(by, events):
     """What a bundle of events makes, after a journey."""
-    gathered = by.first(events[0][2], events[0][:2])
+    entry = by.first(events[0][2], events[0][:2])
     for event in events[1:]:
-        gathered = by.add(gathered, event[2], event[:2])
-    return travelled(by.gathered(gathered))
+        entry = by.add(entry, event[2], event[:2])
+    return travelled(entry)
 
 
-def travelled(part):
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(part))
+def travelled(entry):
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(entry))
 
 
 @settings(max_examples=100)
@@ -41,35 +41,59 @@ def travelled(part):
 @given(events=EVENTS, cuts=CUTS, chance=st.randoms(use_true_random=False))
 def test_any_split_in_any_order_gives_the_same_bytes(name, events, cuts, chance):
     by = AGGREGATIONS[name]
-    expected = ORACLES[name](events)
     shuffled = list(events)
     chance.shuffle(shuffled)
     borders = [0, *sorted({cut for cut in cuts if cut < len(events)} - {0}), len(events)]
-    groups = [shuffled[a:b] for a, b in itertools.pairwise(borders)]
-    kept = by.thaw(part_of(by, groups[0]))
-    for group in groups[1:]:
-        kept = by.merge(kept, part_of(by, group))
-        if chance.random() < 0.3:
-            kept = by.thaw(travelled(by.freeze(kept)))
-    assert by.encode(len(events), kept) == expected
+    parts = [part_of(by, shuffled[a:b]) for a, b in itertools.pairwise(borders)]
+    while len(parts) > 1:
+        one, other = (parts.pop(chance.randrange(len(parts))) for _ in range(2))
+        merged = by.merge(one, other)
+        parts.append(travelled(merged) if chance.random() < 0.3 else merged)
+    assert by.encode(parts[0]) == ORACLES[name](events)
+    assert by.count(parts[0]) == len(events)
+
+
+@pytest.mark.parametrize("name", sorted(ORACLES))
+@given(events=EVENTS, others=EVENTS)
+def test_merging_changes_neither_entry(name, events, others):
+    by = AGGREGATIONS[name]
+    one, other = part_of(by, events), part_of(by, others)
+    before = travelled(one), travelled(other)
+    by.merge(one, other)
+    assert (one, other) == before
 
 
 def test_a_sum_saturates_only_where_it_is_written():
     by = AGGREGATIONS["sum"]
-    kept = by.thaw(travelled(by.freeze(2**63 - 1)))
-    kept = by.thaw(travelled(by.freeze(by.merge(kept, 2**63 - 1))))
-    assert by.encode(2, kept) == encode_value(2**63 - 1)
-    kept = by.merge(by.merge(kept, -(2**63) + 1), -(2**63) + 1)
-    assert by.encode(4, kept) == encode_value(0)
+    entry = travelled(by.merge((1, 2**63 - 1), travelled((1, 2**63 - 1))))
+    assert by.encode(entry) == encode_value(2**63 - 1)
+    assert is_saturated(entry)
+    entry = by.merge(by.merge(entry, (1, -(2**63) + 1)), (1, -(2**63) + 1))
+    assert by.encode(entry) == encode_value(0)
+    assert not is_saturated(entry)
+    assert not is_saturated(by.merge((1, -(2**63)), (1, 0)))
 
 
-def test_a_large_set_of_values_is_kept_as_a_sketch_of_bounded_size():
+@pytest.mark.parametrize("step", [1, 100])
+def test_a_large_set_of_values_is_kept_as_a_sketch_of_bounded_size(step):
+    by = AGGREGATIONS["approx_distinct"]
     values = [f"value-{number}" for number in range(20_000)]
-    kept = Distinct()
-    for first in range(0, len(values), 100):
-        kept.merge((b"", values[first : first + 100]))
-    assert kept.encode() == sketch_of(values)
-    assert len(msgspec.msgpack.encode(kept.part())) < 25_000
+    entry, *rest = [
+        part_of(by, [(0, "e", value) for value in values[first : first + step]])
+        for first in range(0, len(values), step)
+    ]
+    for other in rest:
+        entry = by.merge(entry, other)
+    assert by.encode(entry) == sketch_of(values)
+    assert len(msgspec.msgpack.encode(entry)) < 25_000
+    assert by.count(entry) == len(values)
+    assert by.encode(part_of(by, [(0, "e", value) for value in values])) == sketch_of(values)
+
+
+@pytest.mark.parametrize("value", ["x", 7, True, -1.5, b"\xff\x00"])
+def test_distinct_values_of_every_kind_travel(value):
+    by = AGGREGATIONS["approx_distinct"]
+    assert by.encode(part_of(by, [(0, "e", value)])) == sketch_of([value])
 
 
 def test_a_span_folds_the_tiles_that_it_holds():

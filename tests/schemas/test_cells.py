@@ -32,6 +32,6 @@ def test_a_key_can_be_taken_apart(identifier):
 def test_changes_survive_their_coder():
     change = RowChange(b"k", [Cell("t", "n", 2_000, b"\x00", clear_from=0), Cell("s", "p", 1, b"")])
     assert StructCoder(RowChange).decode(StructCoder(RowChange).encode(change)) == change
-    tiles = [(5, [(1, 2, None), (2, 1, 2**63 - 1), (3, 1, b"\x7f" * 9), (4, 1, "x"), (5, 0, None)])]
-    pack = ChangePack([RowPart(b"\xff", [(1, 2, "e", True), (2, 3, "e", -1.5)], tiles)])
+    tiles = {5: {1: 2, 2: [1, 2**63 - 1], 3: [1, b"\x7f" * 9], 4: [1, {"x": None}, b""], 5: None}}
+    pack = ChangePack([RowPart(b"\xff", {1: (2, "e", True), 2: (3, "e", -1.5)}, tiles)])
     assert StructCoder(ChangePack).decode(StructCoder(ChangePack).encode(pack)) == pack

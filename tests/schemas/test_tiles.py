@@ -9,7 +9,7 @@ from schemas.cells import Cell
 from schemas.contract import load_contracts
 from schemas.feature_set import parse_features
 from schemas.sketches import sketch_of
-from schemas.tiles import fold_row, is_capped, state_cell, tile_cell, tile_start
+from schemas.tiles import TileForm, fold_row, state_cell, tile_start
 from schemas.values import encode_value
 from tests.feature_builders import BASE, FEATURES, HOUR
 
@@ -31,6 +31,10 @@ features:
 )
 
 
+def tile_cell(feature, start, n, value):
+    return TileForm.of(feature).cell(start, n if feature.aggregate == "count" else (n, value))
+
+
 def cell(name, start, n, value):
     written = tile_cell(BY_NAME[name], start, n, value)
     return written.family, written.qualifier, written.timestamp, written.value
@@ -47,7 +51,7 @@ def test_a_tile_cell_is_the_documented_one():
 
 def test_a_state_cell_has_the_event_time_in_whole_milliseconds():
     [last_page] = FEATURES.state
-    assert state_cell(last_page, 1_767_225_600_123, "/a") == Cell(
+    assert state_cell(last_page, (1_767_225_600_123, "e1", "/a")) == Cell(
         "s", "last_page", 1_767_225_600_123_000, b"/a"
     )
 
@@ -61,7 +65,7 @@ def test_a_version_never_leaves_its_tile(n, name):
 
 @pytest.mark.parametrize(("n", "capped"), [(299_998, False), (299_999, False), (300_000, True)])
 def test_a_tile_has_one_version_less_than_milliseconds(n, capped):
-    assert is_capped(BY_NAME["total"].tile, n) is capped
+    assert TileForm.of(BY_NAME["total"]).is_capped((n, 1)) is capped
     assert tile_cell(BY_NAME["total"], BASE, n, 1).timestamp == BASE + min(n, 299_999) * 1_000
 
 

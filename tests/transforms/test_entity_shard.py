@@ -23,7 +23,8 @@ from tests.feature_builders import (
     shard,
     written_by,
 )
-from transforms.entity_shard import Definitions, EntityShard, Tally
+from transforms.entity_shard import EntityShard
+from transforms.row_cells import Definitions, Tally
 
 TIMES = st.integers(0, 3 * HOUR // 1_000).map(lambda ms: BASE + ms * 1_000)
 FEW_TIMES = st.sampled_from([BASE, BASE + 999, BASE + 1_000, BASE + HOUR - 1, BASE + HOUR])
@@ -107,7 +108,7 @@ def test_stream_and_batch_write_the_same_bytes(views, chance):
     for group in groups_of(views, chance):
         stream.write(written_by(streaming, group))
     for group in groups_of(views, chance):
-        batch.absorb(changes_of(group), MIN_MICROS, tally)
+        batch.load(changes_of(group))
     rows = list(batch.rows(tally))
     assert [row.row_key for row in rows] == sorted({row.row_key for row in rows})
     assert Table().write(rows).final() == stream.final()
@@ -282,7 +283,7 @@ def test_more_events_than_versions_are_counted_and_the_value_goes_on():
     held, tally = EntityShard(definitions, HOUR, MIN_MICROS), Tally()
     minute = BASE // 60_000_000
     for n, version in ((299_998, 299_998), (1, 299_999), (1, 299_999), (5, 299_999)):
-        pack = ChangePack([RowPart(b"k", [], [(minute, [(slot, n, n)])])])
+        pack = ChangePack([RowPart(b"k", {}, {minute: {slot: (n, n)}})])
         [change] = held.changes(held.absorb(pack, MIN_MICROS, tally), tally)
         assert change.cells[0].timestamp == BASE + version * 1_000
     assert tally.versions_capped == 2
@@ -292,7 +293,7 @@ def test_more_events_than_versions_are_counted_and_the_value_goes_on():
 def test_a_sum_beyond_64_bits_is_counted():
     slot = next(f.slot for f in FEATURES.features if f.name == "total")
     held, tally = shard(), Tally()
-    pack = ChangePack([RowPart(b"k", [], [(0, [(slot, 2, 2**63 - 1)])])] * 2)
+    pack = ChangePack([RowPart(b"k", {}, {0: {slot: (2, 2**63 - 1)}})] * 2)
     [change] = held.changes(held.absorb(pack, MIN_MICROS, tally), tally)
     assert tally.sums_saturated == 1
     assert change.cells[0].value.hex() == "7fffffffffffffff"
@@ -300,7 +301,7 @@ def test_a_sum_beyond_64_bits_is_counted():
 
 def test_changes_of_features_that_are_gone_are_counted_and_do_no_harm():
     held, tally = shard(), Tally()
-    pack = ChangePack([RowPart(b"k", [(1, 0, "e", "x")], [(0, [(2, 1, None)])])])
+    pack = ChangePack([RowPart(b"k", {1: (0, "e", "x")}, {0: {2: 1}})])
     assert held.absorb(pack, MIN_MICROS, tally) == ChangePack([])
     assert tally.changes_unknown == 2
     held.load(pack)

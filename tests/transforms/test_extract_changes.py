@@ -14,10 +14,21 @@ from schemas.packs import EventPack, RawPack
 from schemas.rejected import Reason
 from schemas.times import parse_rfc3339
 from tests.engine import run_batch
-from tests.feature_builders import BASE, CONTRACTS, FEATURES, HOUR, View, pack_of, shard
+from tests.feature_builders import (
+    BASE,
+    CONTRACTS,
+    FEATURES,
+    HOUR,
+    Table,
+    View,
+    expected,
+    pack_of,
+    shard,
+)
 from tests.schemas.any_event import any_event, any_view, wire
-from transforms.entity_shard import Tally
+from transforms import extract_changes
 from transforms.extract_changes import ExtractChanges, row_shard
+from transforms.row_cells import Tally
 
 KEY = "k1:0123456789abcdef"
 
@@ -91,19 +102,16 @@ def test_changes_carry_the_least_timestamp_of_what_they_came_from():
     assert {time for _, time in outcome["changes"]} == {BASE + 3}
 
 
-def test_a_large_bundle_leaves_in_parts_of_bounded_size():
-    pack = pack_of(views(1))
-    raw = RawPack(pack.raw.payloads * 9_000)
-    large = EventPack(pack.ids * 9_000, pack.contents * 9_000, pack.event_times * 9_000, raw)
-    outcome = run([large] * 8)
+@pytest.mark.parametrize(("most", "number"), [("_MOST_EVENTS", 20), ("_ROWS_A_PACK", 1)])
+def test_a_large_bundle_leaves_in_parts_of_bounded_size(monkeypatch, most, number):
+    monkeypatch.setattr(extract_changes, most, number)
+    given = views(60)
+    outcome = run([pack_of(given[first : first + 10]) for first in range(0, 60, 10)], shards=1)
+    assert len(outcome["changes"]) == 3
     held, tally = shard(), Tally()
     for (_, part), _ in outcome["changes"]:
         held.absorb(part, MIN_MICROS, tally)
-    assert len(outcome["changes"]) == 2
-    [row] = held.rows(tally)
-    assert {cell.value for cell in row.cells if cell.qualifier == "views"} == {
-        (72_000).to_bytes(8, "big")
-    }
+    assert Table().write(held.rows(tally)).final() == expected(given)
 
 
 def test_an_event_is_late_exactly_when_it_lies_before_the_watermark_by_more_than_the_horizon():

@@ -44,11 +44,15 @@ class Gathered:
 
     def state(self, key=USER):
         names = {field.slot: field.name for field in self.features.state}
-        return {names[slot]: value for slot, _, _, value in self.rows[key].state}
+        return {names[slot]: value for slot, (_, _, value) in self.rows[key].state.items()}
 
     def counts(self, key=USER):
-        names = {feature.slot: feature.name for feature in self.features.features}
-        return {names[slot]: n for _, parts in self.rows[key].tiles for slot, n, _ in parts}
+        features = {feature.slot: feature for feature in self.features.features}
+        return {
+            features[slot].name: AGGREGATIONS[features[slot].aggregate].count(entry)
+            for entries in self.rows[key].tiles.values()
+            for slot, entry in entries.items()
+        }
 
 
 def test_an_event_changes_all_that_applies_to_it():
@@ -111,7 +115,7 @@ def test_a_key_may_be_any_text_or_integer_of_the_details(tmp_path):
 def test_a_late_event_changes_last_values_only():
     gathered = Gathered(FEATURES, any_view(), late=True)
     assert gathered.state()["page"] == "/courses"
-    assert gathered.rows[USER].tiles == []
+    assert gathered.rows[USER].tiles == {}
 
 
 def test_the_last_value_is_that_of_the_latest_millisecond_and_then_of_the_greater_id():
@@ -129,7 +133,7 @@ def test_the_last_value_is_that_of_the_latest_millisecond_and_then_of_the_greate
 
 def test_what_was_taken_is_not_taken_again():
     gathered = Gathered(FEATURES, any_view())
-    assert gathered.program.take() == []
+    assert list(gathered.program.take()) == []
 
 
 def test_values_of_every_kind_are_gathered_in_their_plain_form(tmp_path):
@@ -179,9 +183,9 @@ def test_the_shipped_user_set_sums_money_by_currency(details, names):
     [part] = program.take()
     slots = {feature.slot: feature for feature in user.features}
     found = {
-        slots[slot].name: AGGREGATIONS["sum"].thaw(value)
-        for _, parts in part.tiles
-        for slot, _, value in parts
+        slots[slot].name: entry[1]
+        for entries in part.tiles.values()
+        for slot, entry in entries.items()
         if slots[slot].aggregate == "sum"
     }
     assert found == dict.fromkeys(names, 250)

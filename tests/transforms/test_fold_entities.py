@@ -298,6 +298,7 @@ def test_the_log_is_rewritten_when_it_has_doubled():
     assert table.final() == expected(views)
 
 
+@pytest.mark.engine
 def test_on_a_stream_a_closed_tile_is_withheld_and_an_open_one_grows():
     """The bundle-based runner, whose watermark a test can move."""
     at = [View(f"e{n}", "ana", BASE + n, "/", None) for n in range(3)]

@@ -1,0 +1,67 @@
+"""From what is known of a row to its cells, by the definitions of all feature sets."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from schemas.aggregates import AGGREGATIONS, is_saturated
+from schemas.cells import Cell
+from schemas.changes import MINUTE, RowPart
+from schemas.feature_set import FeatureSet
+from schemas.tiles import TileForm, state_cell
+
+__all__ = ["Definitions", "Tally"]
+
+
+class Tally(msgspec.Struct):
+    """What became of changes; each is a counter."""
+
+    tiles_withheld: int = 0
+    """Tiles that the job does not wholly cover, once a tile."""
+    tiles_reopened: int = 0
+    """Changes to tiles whose state was gone."""
+    changes_unknown: int = 0
+    """Changes of definitions that the job no longer has."""
+    versions_capped: int = 0
+    """Values written of tiles with more events than versions."""
+    sums_saturated: int = 0
+    """Values written of sums beyond 64 bits."""
+
+
+class Definitions:
+    """State fields and features of all sets by slot, with what depends on them alone.
+
+    Both are in order of their names, which is the order of their cells.
+    """
+
+    def __init__(self, sets: Iterable[FeatureSet]) -> None:
+        kept = list(sets)
+        fields = sorted((f for each in kept for f in each.state), key=lambda field: field.name)
+        features = sorted((f for each in kept for f in each.features), key=lambda each: each.name)
+        self.state = {field.slot: field for field in fields}
+        self.tiles = {feature.slot: TileForm.of(feature) for feature in features}
+        self.ranks = {slot: rank for rank, slot in enumerate(self.tiles)}
+        self.merges = {f.slot: AGGREGATIONS[f.aggregate].merge for f in features}
+        self.sums = frozenset(f.slot for f in features if f.aggregate == "sum")
+
+    def cells(self, row: RowPart, tally: Tally) -> list[Cell]:
+        """Return the cells of a row or of what has changed in it, sorted by place."""
+        state = row.state
+        cells = [
+            state_cell(field, state[slot]) for slot, field in self.state.items() if slot in state
+        ]
+        ranks = self.ranks
+        tiles = [
+            (ranks[slot], start, slot, entry)
+            for start, entries in row.tiles.items()
+            for slot, entry in entries.items()
+            if entry is not None
+        ]
+        # Rank and start differ from all others: entries, which have no order, are not compared.
+        tiles.sort()
+        for _, start, slot, entry in tiles:
+            form = self.tiles[slot]
+            tally.versions_capped += form.is_capped(entry)
+            tally.sums_saturated += slot in self.sums and is_saturated(entry)
+            cells.append(form.cell(start * MINUTE, entry))
+        return cells
