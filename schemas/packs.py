@@ -4,6 +4,7 @@ Beam Python pays per element, not per byte, so between the edges events travel i
 few hundred. A pack is a struct of equally long lists; it is encoded as one MessagePack array.
 """
 
+import operator
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -57,7 +58,7 @@ class RawPack(msgspec.Struct, array_like=True):
     def take(self, rows: Sequence[int]) -> "RawPack":
         """Return the pack of the given rows, in the given order."""
         return RawPack(
-            [self.payloads[row] for row in rows],
+            _chosen(self.payloads, rows),
             _take(self.publish_times, rows),
             _take(self.message_ids, rows),
             _take(self.attributes, rows),
@@ -86,9 +87,9 @@ class EventPack(msgspec.Struct, array_like=True):
     def take(self, rows: Sequence[int]) -> "EventPack":
         """Return the pack of the given rows, in the given order."""
         return EventPack(
-            [self.ids[row] for row in rows],
-            [self.contents[row] for row in rows],
-            [self.event_times[row] for row in rows],
+            _chosen(self.ids, rows),
+            _chosen(self.contents, rows),
+            _chosen(self.event_times, rows),
             self.raw.take(rows),
             self.watermark,
         )
@@ -98,5 +99,10 @@ def _column(values: list[_T], default: object) -> list[_T] | None:
     return values if any(value != default for value in values) else None
 
 
+def _chosen(column: list[_T], rows: Sequence[int]) -> list[_T]:
+    # An itemgetter takes half the time of a comprehension; of one row it would give no tuple.
+    return [*operator.itemgetter(*rows)(column)] if len(rows) > 1 else [column[row] for row in rows]
+
+
 def _take(column: list[_T] | None, rows: Sequence[int]) -> list[_T] | None:
-    return None if column is None else [column[row] for row in rows]
+    return None if column is None else _chosen(column, rows)

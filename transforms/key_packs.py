@@ -7,6 +7,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import PCollection
+from numpy.typing import NDArray
 
 from schemas.packs import EventPack
 
@@ -24,10 +25,10 @@ def shard_of(identity: bytes, shards: int) -> int:
     return int.from_bytes(identity[:8], "big") % shards
 
 
-def shards_of(ids: Sequence[bytes], shards: int) -> list[int]:
+def shards_of(ids: Sequence[bytes], shards: int) -> NDArray[np.uint64]:
     """Return `shard_of` for each id."""
     heads = np.frombuffer(b"".join(ids), dtype=">u8")[::2]
-    owners: list[int] = (heads % np.uint64(shards)).tolist()
+    owners: NDArray[np.uint64] = heads % np.uint64(shards)
     return owners
 
 
@@ -38,13 +39,13 @@ def rekey(keyed: tuple[int, EventPack], shards: int) -> Iterator[tuple[int, Even
     """
     key, pack = keyed
     _check(pack)
-    belongs = shards_of(pack.ids, shards)
-    if belongs.count(key) == len(belongs):
-        if belongs:
-            yield keyed
+    owners = shards_of(pack.ids, shards)
+    found = np.unique(owners).tolist()
+    if found == [key]:
+        yield keyed
         return
-    for shard in sorted(set(belongs)):
-        yield shard, pack.take([row for row, owner in enumerate(belongs) if owner == shard])
+    for shard in found:
+        yield shard, pack.take(np.flatnonzero(owners == shard).tolist())
 
 
 def _check(pack: EventPack) -> None:

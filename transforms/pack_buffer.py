@@ -37,11 +37,16 @@ class PackBuffer:
         rows = self._open.get(shard)
         if rows is None:
             rows = self._open[shard] = _Rows()
-        rows.known.append(known)
+        identity, content, event_time = known
+        rows.ids.append(identity)
+        rows.contents.append(content)
+        rows.event_times.append(event_time)
         rows.places.append(place)
-        rows.size += len(place[0].payloads[place[1]])
+        payload = place[0].payloads[place[1]]
+        rows.payloads.append(payload)
+        rows.size += len(payload)
         rows.least = min(rows.least, time)
-        if len(rows.known) < self._max_rows and rows.size < self._max_bytes:
+        if len(rows.ids) < self._max_rows and rows.size < self._max_bytes:
             return None
         del self._open[shard]
         return shard, rows.pack(), rows.least
@@ -54,25 +59,25 @@ class PackBuffer:
 
 
 class _Rows:
-    __slots__ = ("known", "least", "places", "size")
+    __slots__ = ("contents", "event_times", "ids", "least", "payloads", "places", "size")
 
     def __init__(self) -> None:
-        self.known: list[tuple[bytes, bytes, int]] = []
+        self.ids: list[bytes] = []
+        self.contents: list[bytes] = []
+        self.event_times: list[int] = []
+        self.payloads: list[bytes] = []
         self.places: list[tuple[RawPack, int]] = []
         self.size = 0
         self.least = MAX_MICROS
 
     def pack(self) -> EventPack:
-        ids, contents, event_times = zip(*self.known, strict=True)
-        return EventPack(list(ids), list(contents), list(event_times), _raws(self.places))
+        return EventPack(self.ids, self.contents, self.event_times, self._raws())
 
-
-def _raws(places: list[tuple[RawPack, int]]) -> RawPack:
-    payloads = [pack.payloads[row] for pack, row in places]
-    bare = all(_is_bare(pack) for pack in {id(pack): pack for pack, _ in places}.values())
-    if bare:
-        return RawPack(payloads)
-    return RawPack.of(pack.row(row) for pack, row in places)
+    def _raws(self) -> RawPack:
+        sources = {id(pack): pack for pack, _ in self.places}
+        if all(map(_is_bare, sources.values())):
+            return RawPack(self.payloads)
+        return RawPack.of(pack.row(row) for pack, row in self.places)
 
 
 def _is_bare(pack: RawPack) -> bool:

@@ -5,7 +5,7 @@ import pickle
 import apache_beam as beam
 import pytest
 from apache_beam.transforms.window import TimestampedValue
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.content import id_digest
@@ -66,7 +66,8 @@ def key(row):
     return repr(row)
 
 
-@settings(max_examples=12)
+@settings(max_examples=5)
+@example([*GOOD, *BAD, *GOOD], 2)
 @given(raws, st.integers(1, 3))
 def test_packed_and_single_events_have_the_same_results(messages, packs):
     single, packed = run(messages, packs, now=NOW)
