@@ -2,13 +2,14 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from benchmarks.contender import Outcome, digest, lines_in, main
+from benchmarks.contender import digest, main
 from benchmarks.light_packs import Envelope, PackLines
 from schemas.packs import EventPack
 from transforms.deduplicate import DeduplicatePacks
@@ -20,7 +21,7 @@ _SHARDS = 4
 _HORIZON = 86_400
 
 
-def run(path: str) -> Outcome:
+def run(path: str) -> Callable[[], str]:
     """Dedupe with state, version fence, horizon and timers."""
     folder = Path(tempfile.mkdtemp())
     with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
@@ -28,12 +29,12 @@ def run(path: str) -> Outcome:
             pipeline
             | "ReadLines" >> ReadLines(path)
             | "PackLines"
-            >> beam.ParDo(PackLines(_SHARDS, _payload)).with_output_types(tuple[int, EventPack])
+            >> beam.ParDo(PackLines(_payload)).with_output_types(tuple[int, EventPack])
         )
         split = packs | "Deduplicate" >> DeduplicatePacks(_HORIZON, _SHARDS, mode="stream")
         ids = split.unique | "JoinIds" >> beam.Map(_joined)
         _ = ids | "WriteIds" >> beam.io.WriteToText(str(folder / "ids"))
-    return Outcome(lines_in(path), lambda: _digest_of(folder))
+    return lambda: _digest_of(folder)
 
 
 def _payload(event: Envelope, _seconds: int) -> bytes:

@@ -4,7 +4,6 @@ The content of a line is compared by its CRC-32, as a stream does by 4 bytes of 
 """
 
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from hashlib import blake2b
@@ -19,7 +18,7 @@ from schemas.packs import EventPack, RawPack
 
 __all__ = ["Envelope", "PackLines"]
 
-_MAX_ROWS = 4_096
+_MAX_ROWS = 16_384
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -31,13 +30,13 @@ class Envelope(msgspec.Struct, gc=False):
 
 
 class PackLines(beam.DoFn):
-    """`RawPack` -> (shard, `EventPack`); a row's payload is what `payload_of` makes of the event.
+    """`RawPack` -> (0, `EventPack`); a row's payload is what `payload_of` makes of the event.
 
-    Packs are gathered over the bundle: the fewer the elements, the less Beam has to do.
+    Packs are gathered over the bundle: the fewer the elements, the less Beam has to do. Dedupe
+    brings the rows to their shards.
     """
 
-    def __init__(self, shards: int, payload_of: Callable[[Envelope, int], bytes]) -> None:
-        self._shards = shards
+    def __init__(self, payload_of: Callable[[Envelope, int], bytes]) -> None:
         self._payload_of = payload_of
 
     def setup(self) -> None:
@@ -45,30 +44,26 @@ class PackLines(beam.DoFn):
         self._decode = msgspec.json.Decoder(Envelope).decode
 
     def start_bundle(self) -> None:
-        """Begin with no packs."""
-        self._open = defaultdict(lambda: EventPack([], [], [], RawPack([])))
+        """Begin with an empty pack."""
+        self._open = EventPack([], [], [], RawPack([]))
 
     def process(self, lines: RawPack) -> Iterator[WindowedValue]:
-        """Add each line to the pack of its shard."""
-        decode, payload_of, shards, packs = self._decode, self._payload_of, self._shards, self._open
-        for line in lines.payloads:
-            event = decode(line)
-            identity = blake2b(event.event_id.encode(), digest_size=16).digest()
-            seconds = int(event.event_timestamp.timestamp())
-            pack = packs[int.from_bytes(identity[:8], "big") % shards]
-            pack.ids.append(identity)
-            pack.contents.append(zlib.crc32(line).to_bytes(4, "big"))
-            pack.event_times.append(seconds * 1_000_000)
-            pack.raw.payloads.append(payload_of(event, seconds))
-        for shard in [shard for shard, pack in packs.items() if len(pack) >= _MAX_ROWS]:
-            yield _closed(shard, packs.pop(shard))
+        """Add the lines to the pack, column by column."""
+        events = [self._decode(line) for line in lines.payloads]
+        seconds = [int(event.event_timestamp.timestamp()) for event in events]
+        pack = self._open
+        pack.ids += [blake2b(e.event_id.encode(), digest_size=16).digest() for e in events]
+        pack.contents += [zlib.crc32(line).to_bytes(4, "big") for line in lines.payloads]
+        pack.event_times += [second * 1_000_000 for second in seconds]
+        pack.raw.payloads += map(self._payload_of, events, seconds)
+        if len(pack) >= _MAX_ROWS:
+            self.start_bundle()
+            yield _closed(pack)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Give out what is left."""
-        for shard, pack in self._open.items():
-            yield _closed(shard, pack)
-        self._open.clear()
+        yield _closed(self._open)
 
 
-def _closed(shard: int, pack: EventPack) -> WindowedValue:
-    return WindowedValue((shard, pack), MIN_TIMESTAMP, (GlobalWindow(),))
+def _closed(pack: EventPack) -> WindowedValue:
+    return WindowedValue((0, pack), MIN_TIMESTAMP, (GlobalWindow(),))
