@@ -6,7 +6,6 @@ import typer
 from rich.console import Console
 
 from local.binaries import prism_binary
-from local.demo import run_demo
 from local.services import LocalServices, serve_until_interrupted
 
 __all__ = ["demo", "up"]
@@ -31,6 +30,9 @@ def demo(
 
     Example: penstock demo --events 5000 --seed 3
     """
+    # By the call: Beam and the clients take seconds to import, and help needs none of them.
+    from local.demo import run_demo  # noqa: PLC0415
+
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if not console.is_terminal:
         right = run_demo(events, seed, typer.echo)

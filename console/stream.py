@@ -1,25 +1,11 @@
 """`penstock generate` and `penstock publish`."""
 
-import json
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from local.feature_rules import read_rules
-from local.generate import generate as generated
-from local.generate import write_lines
-from local.plan import Faults, Plan
-from local.publish import publish as published
-from local.publish import read_lines
-from local.truth import Truth
-from schemas.contract import load_contracts
-from schemas.feature_set import load_features
-
 __all__ = ["generate", "publish"]
-
-_TOPIC = re.compile(r"projects/[^/\s]+/topics/[^/\s]+")
 
 
 def generate(
@@ -35,27 +21,15 @@ def generate(
 
     Example: penstock generate --events 10000 --output events.ndjson --truth truth.json
     """
-    plan = Plan(events=events, seed=seed, faults=Faults.none() if clean else Faults())
-    if not output.absolute().parent.is_dir():
-        msg = f"--output {output}: its folder does not exist; create it, or name another"
-        raise ValueError(msg)
-    known_contracts = load_contracts(contracts)
-    load_features(features, known_contracts)
-    messages = generated(plan, known_contracts)
-    if truth is None:
-        count = write_lines(messages, output)
-    else:
-        known = Truth(read_rules(features, known_contracts), batch=True)
-        count = write_lines(iter(known.watch(messages)), output)
-        truth.write_text(json.dumps(known.document()) + "\n")
-    typer.echo(f"{count} events in {output}")
+    # By the call: Beam and the clients take seconds to import, and help needs none of them.
+    from console.stream_files import write_stream  # noqa: PLC0415
+
+    typer.echo(write_stream(output, events, seed, truth, clean, contracts, features))
 
 
 def publish(
     topic: Annotated[str, typer.Option(help="projects/P/topics/T")],
-    input_: Annotated[
-        Path, typer.Option("--input", exists=True, dir_okay=False, help="one event a line")
-    ],
+    input_: Annotated[Path, typer.Option("--input", help="one event a line")],
     rate: Annotated[
         float | None, typer.Option(help="messages a second, by default as fast as it goes")
     ] = None,
@@ -64,8 +38,6 @@ def publish(
 
     Example: penstock publish --topic projects/p/topics/events --input events.ndjson --rate 500
     """
-    if not _TOPIC.fullmatch(topic):
-        msg = f"--topic {topic}: write projects/PROJECT/topics/TOPIC"
-        raise ValueError(msg)
-    done = published(topic, read_lines(input_), rate)
-    typer.echo(f"{done.messages} messages published to {topic} in {done.seconds:.1f} s")
+    from console.stream_files import send_stream  # noqa: PLC0415
+
+    typer.echo(send_stream(topic, input_, rate))

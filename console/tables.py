@@ -1,11 +1,8 @@
 """`penstock tables`: Bigtable tables of the hot path."""
 
 import typer
-from google.api_core.exceptions import AlreadyExists
 
 from console.table_option import TableOption
-from local.tables import create_table
-from schemas.bigtable_table import FAMILIES, TableName
 
 __all__ = ["app", "create"]
 
@@ -27,11 +24,7 @@ def create(
 
     Example: penstock tables create --bigtable_table=projects/p/instances/i/tables/features
     """
-    name = TableName.parse(bigtable_table)
-    try:
-        create_table(name)
-    except AlreadyExists:
-        msg = f"table {name} exists already; choose another name, or use it as it is"
-        raise ValueError(msg) from None
-    families = ", ".join(family.name for family in FAMILIES)
-    typer.echo(f"created {name} with the families {families}")
+    # By the call: the clients take seconds to import, and help needs none of them.
+    from console.new_table import new_table  # noqa: PLC0415
+
+    typer.echo(new_table(bigtable_table))

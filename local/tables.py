@@ -15,6 +15,8 @@ from schemas.tiles import ReadCell
 __all__ = ["admin_client", "create_table", "families", "read_cells", "read_table"]
 
 _DAY_SECONDS = 86_400
+# The client would try for ten minutes, and somebody is looking at the terminal.
+_PATIENCE = 15.0
 
 
 def create_table(name: TableName) -> None:
@@ -44,7 +46,12 @@ def read_cells(name: TableName, key: bytes) -> list[ReadCell]:
     """Return all cells of one row, of every version; none where there is no such row."""
     with BigtableDataClient(project=name.project) as client:
         table = client.get_table(name.instance, name.table)
-        row = table.read_row(key, row_filter=row_filters.PassAllFilter(True))
+        row = table.read_row(
+            key,
+            row_filter=row_filters.PassAllFilter(True),
+            operation_timeout=_PATIENCE,
+            attempt_timeout=_PATIENCE,
+        )
     cells = row.cells if row is not None else []
     return [
         (cell.family, cell.qualifier.decode(), cell.timestamp_micros, cell.value) for cell in cells

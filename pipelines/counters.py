@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
 from transforms.counters import NAMESPACE
+from transforms.object_store import replace_object
 
 __all__ = ["counters_of", "totals", "write_counters"]
 
@@ -56,7 +56,10 @@ def totals(counters: Mapping[str, int]) -> dict[str, int | dict[str, int]]:
 
 
 def write_counters(result: PipelineResult, path: str) -> None:
-    """Write the counters of a finished run to a file, local or `gs://`."""
+    """Write the counters of a finished run to a file, local or `gs://`.
+
+    Raises:
+        ObjectStoreError: it cannot be written.
+    """
     body = json.dumps(totals(counters_of(result)), indent=2) + "\n"
-    with FileSystems.create(path, mime_type="application/json") as file:
-        file.write(body.encode())
+    replace_object(path, body.encode())

@@ -18,6 +18,7 @@ from apache_beam.pvalue import PCollection
 from pipelines.counters import write_counters
 from pipelines.hot_path_options import SECOND, HotPathConfig, HotPathOptions
 from pipelines.options import UsageError, default_runner, exit_status, parse_options
+from pipelines.places import check_places
 from schemas.cells import RowChange
 from schemas.contract import load_contracts
 from schemas.feature_set import load_features
@@ -75,7 +76,7 @@ def _read(pipeline: beam.Pipeline, config: HotPathConfig) -> PCollection[RawPack
     if config.input_files:
         try:
             return pipeline | "ReadFiles" >> ReadLines(config.input_files)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             msg = f"--input_files={config.input_files}: {error}; name files, or a glob of files"
             raise UsageError(msg) from None
     return pipeline | "ReadPubSub" >> ReadMessages(
@@ -103,12 +104,14 @@ def run(argv: Sequence[str]) -> None:
     """Build and run the job and wait for its end.
 
     Raises:
-        ValueError: wrong usage, a wrong contract or a wrong feature, in one line.
+        ValueError: wrong usage, a wrong contract or a wrong feature, a place that cannot be
+            written, or no credentials, in one line.
     """
     options = parse_options(argv, HotPathOptions, _USAGE)
     config = HotPathConfig.of(options)
     options.view_as(StandardOptions).streaming = config.input_subscription is not None
     default_runner(options, "FnApiRunner" if config.input_files else "BundleBasedDirectRunner")
+    check_places(config, options.view_as(StandardOptions).runner)
     pipeline = beam.Pipeline(options=options)
     build(pipeline, config)
     result = pipeline.run()

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.options import UsageError, duration, flag, required, text
+from pipelines.options import UsageError, duration, flag, path, required, text
 from schemas.bigtable_table import TableName
 from schemas.events import MIN_MICROS
+from schemas.locations import expanded
 from schemas.times import parse_rfc3339
 from transforms.read_messages import SOURCES
 
@@ -63,6 +64,8 @@ _ONLY_WITH = {
     ),
     "bigtable_table": ("app_profile", "flow_control"),
 }
+_FILE = "file:"
+_MOST = 2**31 - 1
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 
 
@@ -118,19 +121,21 @@ class HotPathConfig:
         _refuse_idle(given)
         return cls(
             input_subscription=_subscription(given.input_subscription),
-            input_files=text(given.input_files),
+            input_files=path(given.input_files),
             bigtable_table=_table(given.bigtable_table),
-            cells_output=text(given.cells_output),
-            quarantine_output=required(
-                "quarantine_output", given.quarantine_output, "name a folder, local or gs://"
+            cells_output=path(given.cells_output),
+            quarantine_output=expanded(
+                required(
+                    "quarantine_output", given.quarantine_output, "name a folder, local or gs://"
+                )
             ),
             late_output=_late_output(given.late_output, live),
-            counters_output=text(given.counters_output),
+            counters_output=path(given.counters_output),
             app_profile=text(given.app_profile),
             flow_control=flag("flow_control", given.flow_control),
-            contracts=text(given.contracts),
-            features=text(given.features),
-            pseudonym_key=text(given.pseudonym_key),
+            contracts=path(given.contracts),
+            features=path(given.features),
+            pseudonym_key=_key(given.pseudonym_key),
             horizon=_horizon(given.horizon),
             shards=_count("shards", given.shards, 16),
             max_future=duration("max_future", given.max_future, "1d"),
@@ -201,14 +206,21 @@ def _table(value: object) -> str | None:
 def _late_output(value: object, live: bool) -> str | None:
     """Files are never late; a live job must say where late events go."""
     if live:
-        return required("late_output", value, "a live job has late events; name a folder")
-    return text(value)
+        required("late_output", value, "a live job has late events; name a folder")
+    return path(value)
+
+
+def _key(value: object) -> str | None:
+    given = text(value)
+    if given is not None and given.startswith(_FILE):
+        return _FILE + expanded(given.removeprefix(_FILE))
+    return path(given)
 
 
 def _count(name: str, value: object, default: int) -> int:
     given = text(value) or str(default)
-    if not given.isdecimal() or not 1 <= int(given) <= 2**31:
-        msg = f"--{name}={given}: write a whole number of at least 1"
+    if not given.isdecimal() or not 1 <= int(given) <= _MOST:
+        msg = f"--{name}={given}: write a whole number of at least 1 and at most {_MOST}"
         raise UsageError(msg)
     return int(given)
 

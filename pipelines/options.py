@@ -1,14 +1,15 @@
 """What the command lines of all jobs have in common."""
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 
-from schemas.durations import parse_duration
+from pipelines.failures import known_failure, only_their_line
+from schemas.durations import format_duration, parse_duration
+from schemas.locations import expanded
 
 __all__ = [
     "Arguments",
@@ -18,16 +19,17 @@ __all__ = [
     "exit_status",
     "flag",
     "parse_options",
+    "path",
     "required",
+    "runs_here",
     "text",
 ]
 
-_FAILURE = re.compile(
-    r"(?:SubscriptionError|NothingWrittenError|ObjectStoreError|PseudonymError|"
-    r"UnreadableFileError): "
-    r"(.+?)(?= \[while running|\\n|\n|$)"
-)
+# A century: what is added to any time of an event must stay a time.
+_LONGEST = 36_500 * 86_400_000_000
+_IN_A_STEP = "[while running"
 _RUNNERS_WITH_OPTIONS_OF_THEIR_OWN = ("PortableRunner", "FlinkRunner", "SparkRunner")
+_RUNNERS_ELSEWHERE = (*_RUNNERS_WITH_OPTIONS_OF_THEIR_OWN, "DataflowRunner")
 
 
 class UsageError(ValueError):
@@ -56,13 +58,23 @@ def required(name: str, value: object, remedy: str) -> str:
     return given
 
 
+def path(value: object) -> str | None:
+    """Return a path that an option names, local with its `~` expanded, or remote."""
+    given = text(value)
+    return given and expanded(given)
+
+
 def duration(name: str, value: object, default: str) -> int:
     """Return an option's length of time in microseconds."""
     try:
-        return parse_duration(text(value) or default)
+        length = parse_duration(text(value) or default)
     except ValueError as error:
         msg = f"--{name}: {error}"
         raise UsageError(msg) from None
+    if length > _LONGEST:
+        msg = f"--{name}={value}: give at most {format_duration(_LONGEST)}"
+        raise UsageError(msg)
+    return length
 
 
 def flag(name: str, value: object) -> bool:
@@ -81,12 +93,14 @@ def parse_options(argv: Sequence[str], own: type[PipelineOptions], usage: str) -
     import the installed package.
 
     Raises:
-        UsageError: an unknown option, or a value that its option does not take.
+        UsageError: an unknown option, a value that its option does not take, or one of the job's
+            own options twice, of which argparse would silently take the last.
     """
     helped = Arguments(usage=usage, epilog="Beam's own options are understood as well.")
     own._add_argparse_args(helped)
     helped.parse_known_args([item for item in argv if item in ("-h", "--help")])
     _refuse_unknown(argv)
+    _refuse_repeated(argv, own)
     options = PipelineOptions(list(argv))
     options.view_as(SetupOptions).save_main_session = False
     return options
@@ -103,34 +117,47 @@ def _refuse_unknown(argv: Sequence[str]) -> None:
         raise UsageError(msg)
 
 
+def _refuse_repeated(argv: Sequence[str], own: type[PipelineOptions]) -> None:
+    parser = Arguments(add_help=False)
+    own._add_argparse_args(parser)
+    given = [item.partition("=")[0] for item in argv]
+    for name in vars(parser.parse_args([])):
+        if given.count(f"--{name}") > 1:
+            msg = f"--{name} is given twice; give it once"
+            raise UsageError(msg)
+
+
 def default_runner(options: PipelineOptions, name: str) -> None:
     """Name the engine where the user named none: Beam would choose one silently."""
     if not options.view_as(StandardOptions).runner:
         options.view_as(StandardOptions).runner = name
 
 
+def runs_here(runner: str) -> bool:
+    """Return whether an engine does its work on this machine, with its files and credentials."""
+    return runner.rpartition(".")[2] not in _RUNNERS_ELSEWHERE
+
+
 def exit_status(run: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
-    """Run a job and return its exit status: 0, 1 if it failed, 2 for a user's mistake.
+    """Run a job and return its exit status: 0, 1 if it failed, 2 for a user's mistake, 130: Ctrl-C.
 
     Mistakes, and failures that the suite knows, are one line. Any other error is raised as it is:
     it is a defect and needs its trace.
     """
     try:
-        run(argv)
-    except (ValueError, OSError) as error:
-        return _say(str(error), 2)
-    except RuntimeError as error:
-        failure = _failure(error)
+        with only_their_line():
+            run(argv)
+    except KeyboardInterrupt:
+        return _say("stopped", 130)
+    except (ValueError, OSError, RuntimeError) as error:
+        # What a step raised is no mistake on the command line, whatever its type.
+        if not isinstance(error, RuntimeError) and _IN_A_STEP not in str(error):
+            return _say(str(error), 2)
+        failure = known_failure(error)
         if failure is None:
             raise
         return _say(failure, 1)
     return 0
-
-
-def _failure(error: RuntimeError) -> str | None:
-    """Return the line of a known failure from what an engine made of it."""
-    found = _FAILURE.findall(f"{type(error).__name__}: {error}")
-    return str(found[-1]) if found else None
 
 
 def _say(message: str, status: int) -> int:

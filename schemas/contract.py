@@ -12,7 +12,9 @@ from google.auth.exceptions import GoogleAuthError
 from schemas.avro_types import Place, read_record
 from schemas.contract_check import check_details, check_envelope
 from schemas.contract_set import Contract, Contracts
+from schemas.credentials import require_credentials
 from schemas.field_types import ContractError, FieldType
+from schemas.locations import is_remote
 
 __all__ = ["Contract", "ContractError", "Contracts", "FieldType", "load_contracts"]
 
@@ -31,6 +33,7 @@ def load_contracts(location: str | None = None) -> Contracts:
 
     Raises:
         ContractError: one line with file, field, problem and remedy.
+        CredentialsError: a folder of Cloud Storage, and no credentials.
     """
     folder = location or str(_SHIPPED)
     files = _read_files(folder)
@@ -89,16 +92,30 @@ def _read_avro(content: bytes, place: Place) -> dict[str, Any]:
 
 
 def _read_files(folder: str) -> dict[str, bytes]:
-    if "://" in folder:
+    if is_remote(folder):
         return _read_remote(folder.rstrip("/"))
     root = Path(folder)
     if not root.is_dir():
-        raise ContractError(folder, "", "no such folder", "give the folder that holds <domain>/")
+        problem = "a file, not a folder" if root.exists() else "no such folder"
+        raise ContractError(folder, "", problem, "give the folder that holds <domain>/")
     found = sorted(root.rglob("*.avsc"))
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+    return {path.relative_to(root).as_posix(): _read_local_file(path) for path in found}
+
+
+def _read_local_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except IsADirectoryError:
+        remedy = "name folders by domain, without .avsc"
+        raise ContractError(str(path), "", "a folder, not a contract", remedy) from None
+    except OSError as error:
+        problem = f"the file cannot be read ({error.strerror})"
+        raise ContractError(str(path), "", problem, "check that it is there, and yours") from None
 
 
 def _read_remote(folder: str) -> dict[str, bytes]:
+    if folder.startswith("gs://"):
+        require_credentials(folder)
     try:
         matched = FileSystems.match([f"{folder}/**.avsc"])[0].metadata_list
         return {one.path[len(folder) + 1 :]: _read_remote_file(one.path) for one in matched}

@@ -4,6 +4,7 @@ import yaml
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
+from schemas.credentials import require_credentials
 from schemas.feature_error import FeatureError
 
 __all__ = ["feature_files", "read_text", "read_yaml"]
@@ -14,6 +15,8 @@ _SUFFIXES = (".yaml", ".yml")
 def feature_files(location: str) -> list[str]:
     """Return the paths of a file, or of all YAML files of a folder, in the order of their names."""
     base = location.rstrip("/")
+    if base.startswith("gs://"):
+        require_credentials(location)
     try:
         single = base.endswith(_SUFFIXES)
         patterns = [base] if single else [f"{base}/*{suffix}" for suffix in _SUFFIXES]

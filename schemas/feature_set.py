@@ -106,6 +106,7 @@ def load_features(location: str | None, contracts: Contracts) -> list[FeatureSet
 
     Raises:
         FeatureError: a file is missing or wrong; one line with file, feature and remedy.
+        CredentialsError: a place in Cloud Storage, and no credentials.
     """
     where = str(SHIPPED) if location is None else location
     sets: dict[str, tuple[str, FeatureSet]] = {}
@@ -143,7 +144,7 @@ class _Parser:
             self._feature(raw, index, entry, default, retention)
             for index, entry in enumerate(raw.features)
         ]
-        self._at("names", _check_unique, _names(state, features))
+        self._at("entries", _check_names, _names(state, features))
         return FeatureSet(raw.entity, raw.key, retention, tuple(state), tuple(features))
 
     def _state(self, raw: _RawSet, index: int, entry: object) -> StateField:
@@ -229,7 +230,10 @@ def _names(state: list[StateField], features: list[Feature]) -> list[str]:
     return [field.name for field in state] + [feature.name for feature in features]
 
 
-def _check_unique(names: list[str]) -> None:
+def _check_names(names: list[str]) -> None:
+    if not names:
+        msg = "neither state nor features are there; declare one, or remove the file"
+        raise FeatureError(msg)
     for name in names:
         if names.count(name) > 1:
             msg = f"name '{name}' is given twice; rename one"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from google.api_core.exceptions import GoogleAPIError
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
 __all__ = ["PseudonymError", "PseudonymKey", "load_key"]
 
@@ -77,6 +77,9 @@ def _read(location: str) -> bytes:
         return _read_secret(location)
     if location.startswith("env:"):
         name = location.removeprefix("env:")
+        if not name:
+            message = f"pseudonym key {location} names no variable; write env:NAME"
+            raise PseudonymError(message)
         if name not in os.environ:
             message = f"pseudonym key {location}: not set; export {name}"
             raise PseudonymError(message)
@@ -98,6 +101,10 @@ def _read_secret(name: str) -> bytes:
     try:
         client = secretmanager.SecretManagerServiceClient()
         payload: bytes = client.access_secret_version(name=name).payload.data
+    except DefaultCredentialsError:
+        remedy = "run gcloud auth application-default login, or give env:NAME or a file"
+        message = f"pseudonym key {name}: no Google Cloud credentials; {remedy}"
+        raise PseudonymError(message) from None
     except (GoogleAPIError, GoogleAuthError) as error:
         remedy = "grant roles/secretmanager.secretAccessor, or correct the name"
         message = f"pseudonym key {name}: {type(error).__name__}; {remedy}"

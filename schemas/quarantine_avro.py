@@ -34,7 +34,7 @@ QUARANTINE_SCHEMA: dict[str, object] = {
         {"name": "publish_time", "type": ["null", _MICROS], "doc": "Null where there is none."},
         {"name": "rejected_at", "type": _MICROS, "doc": "When it reached the quarantine."},
         {"name": "job", "type": "string", "doc": "The job that refused it."},
-        {"name": "attempt", "type": "int", "doc": "Which attempt at it this was, from 0."},
+        {"name": "attempt", "type": "int", "doc": "How often handed in again before; 0: never."},
     ],
 }
 _PARSED = fastavro.parse_schema(QUARANTINE_SCHEMA)

@@ -37,7 +37,9 @@ class Rejected(msgspec.Struct, frozen=True, array_like=True):
 
     `payload` is the original message, or the refused mutation. `detail` names the field and the
     rule, never a value. Times are microseconds since the epoch; `event_time` is None where it could
-    not be read. `rejected_at` and `attempt` differ between retries and are no part of identity.
+    not be read. `attempt` says how often it was handed in again before it was refused: 0 as long as
+    it comes from the source, also when an engine runs a bundle again, which a step is not told of.
+    `rejected_at` and `attempt` differ between handlings and are no part of identity.
     """
 
     step: str

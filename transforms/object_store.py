@@ -126,4 +126,5 @@ def _client(emulator: str | None) -> Any:
     """Return the process's client, one for each emulator address."""
     if emulator:
         return storage.Client(project="local", credentials=AnonymousCredentials())
-    return storage.Client()
+    # Objects need no project, and not everybody's credentials name one.
+    return storage.Client(project=os.environ.get("GOOGLE_CLOUD_PROJECT"))

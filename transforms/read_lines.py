@@ -1,13 +1,16 @@
 """Read newline-delimited files as packs of raw events."""
 
 import bz2
-import gzip
+import functools
+import io
+import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import apache_beam as beam
+import zstandard
 from apache_beam.io import Read
 from apache_beam.io.filebasedsource import FileBasedSource
 from apache_beam.io.filesystem import CompressionTypes
@@ -20,11 +23,19 @@ from schemas.packs import RawPack
 __all__ = ["ReadLines", "UnreadableFileError", "blocks"]
 
 _BLOCK_BYTES = 64 * 1024
-_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+_STREAMS: dict[str, Callable[[], Any]] = {
+    CompressionTypes.GZIP: functools.partial(zlib.decompressobj, 16 + zlib.MAX_WBITS),
+    CompressionTypes.DEFLATE: zlib.decompressobj,
+    CompressionTypes.BZIP2: bz2.BZ2Decompressor,
+    CompressionTypes.LZMA: lzma.LZMADecompressor,
+    CompressionTypes.ZSTD: lambda: zstandard.ZstdDecompressor().decompressobj(),
+}
+# The error of bz2 for damage is a plain `OSError`.
+_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError)
 
 
 class UnreadableFileError(RuntimeError):
-    """A compressed file is damaged or cut: one line that names it."""
+    """A file cannot be read, or is compressed and damaged or cut: one line that names it."""
 
 
 def blocks(file: BinaryIO, first: int, size: int) -> Iterator[tuple[int, list[bytes]]]:
@@ -52,6 +63,50 @@ def blocks(file: BinaryIO, first: int, size: int) -> Iterator[tuple[int, list[by
         yield block * size, _lines(data)
 
 
+class _Inflated(io.RawIOBase):
+    """A compressed file as its plain bytes, all members of it; a cut one raises `EOFError`."""
+
+    def __init__(self, packed: BinaryIO, stream: Callable[[], Any]) -> None:
+        self._packed, self._stream = packed, stream
+        self._member: Any = None
+        self._plain = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._plain:
+            self._plain = memoryview(self._inflate())
+        taken = min(len(buffer), len(self._plain))
+        buffer[:taken], self._plain = self._plain[:taken], self._plain[taken:]
+        return taken
+
+    def _inflate(self) -> bytes:
+        plain = b""
+        while not plain:
+            ended = self._member is None or self._member.eof
+            packed = self._member.unused_data if self._member is not None and ended else b""
+            packed = packed or self._packed.read(_BLOCK_BYTES)
+            if not packed and ended:
+                return b""
+            if not packed:
+                raise EOFError
+            if ended:
+                self._member = self._stream()
+            plain = self._member.decompress(packed)
+        return plain
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
+
+
+def _told(file_name: str, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{file_name}: cannot be read ({error.strerror}); check the file and its permissions"
+    return f"{file_name}: damaged or cut ({type(error).__name__}); replace the file"
+
+
 def _lines(data: bytes) -> list[bytes]:
     if b"\r\n" in data:
         data = data.replace(b"\r\n", b"\n")
@@ -75,16 +130,15 @@ class _BlockSource(FileBasedSource):
                     if lines:
                         yield RawPack(lines)
         except _DAMAGED as error:
-            msg = f"{file_name}: damaged or cut ({type(error).__name__}); replace the file"
-            raise UnreadableFileError(msg) from None
+            raise UnreadableFileError(_told(file_name, error)) from None
 
     def _open(self, file_name: str) -> Any:
         """Open a file to be read; Beam's own inflating takes a cut file for a whole one."""
         kind = CompressionTypes.detect_compression_type(file_name)
-        if kind not in (CompressionTypes.GZIP, CompressionTypes.BZIP2):
+        if kind not in _STREAMS:
             return self.open_file(file_name)
         raw = FileSystems.open(file_name, compression_type=CompressionTypes.UNCOMPRESSED)
-        return gzip.GzipFile(fileobj=raw) if kind == CompressionTypes.GZIP else bz2.BZ2File(raw)
+        return io.BufferedReader(_Inflated(raw, _STREAMS[kind]))
 
     def output_type_hint(self) -> type[RawPack]:
         return RawPack
@@ -95,10 +149,12 @@ class ReadLines(beam.PTransform[PBegin, PCollection[RawPack]]):
     """Files -> packs of their lines, undecoded, without line ends; blank lines are skipped.
 
     Lines carry no publish time, message id or attributes. Order within a pack is that of the file;
-    packs come in any order. `.gz`, `.bz2` and `.zst` files are inflated and not split.
+    packs come in any order. Compressed files (`.gz`, `.bz2`, `.zst`, `.xz`, `.deflate`)
+    are inflated and not split.
 
     Errors: a pattern that matches no file raises `OSError` when the pipeline is built; a compressed
-    file that is damaged or cut fails the job with the one line of `UnreadableFileError`.
+    file that is damaged or cut, or any that cannot be read, fails the job with the one line of
+    `UnreadableFileError`.
 
     Args:
         pattern: a path or glob, local or `gs://`.

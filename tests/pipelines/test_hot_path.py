@@ -14,9 +14,11 @@ from tests.pipelines.hot_path_runs import (
     arguments,
     conserved,
     golden_lines,
+    left_behind,
     run,
     shown,
 )
+from transforms.object_store import ObjectStoreError
 
 
 @pytest.fixture(autouse=True)
@@ -88,9 +90,14 @@ def test_the_command_writes_its_counters_and_ends_with_zero(tmp_path):
         ({"stop_after_idle": "5"}, "--stop_after_idle"),
         ({"pseudonym_key": ""}, "--pseudonym_key"),
         ({"pseudonym_key": "env:PENSTOCK_NOT_SET"}, "PENSTOCK_NOT_SET"),
+        ({"pseudonym_key": "env:"}, "pseudonym key env: names no variable; write env:NAME"),
         ({"contracts": "/nowhere/at/all"}, "/nowhere/at/all"),
         ({"features": "/nowhere/at/all"}, "/nowhere/at/all"),
         ({"input_files": "/nowhere/at/all/*.ndjson"}, "/nowhere/at/all/*.ndjson"),
+        ({"input_files": "nowhere://x"}, "--input_files=nowhere://x: Unable to get filesystem"),
+        ({"horizon": "999999999d"}, "--horizon=999999999d: give at most 36500d"),
+        ({"max_future": "-1h"}, "--max_future: '-1h' is no length of time"),
+        ({"max_event_bytes": "9999999999"}, "at least 1 and at most 2147483647"),
         ({"inputfiles": "x"}, "--inputfiles=x: no such option"),
         ({"runner": "NoSuchRunner"}, "NoSuchRunner"),
     ],
@@ -106,6 +113,14 @@ def test_wrong_usage_is_one_line_with_the_remedy_and_status_two(tmp_path, capsys
     assert words in printed.err
     assert len(printed.err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_an_option_that_is_given_twice_is_refused_for_its_first_value_would_be_lost(
+    tmp_path, capsys
+):
+    argv = arguments(tmp_path, GOLDEN / "events.ndjson", "--input_files", "other.ndjson")
+    assert main(argv) == 2
+    assert capsys.readouterr().err == "--input_files is given twice; give it once\n"
 
 
 def test_a_live_job_must_say_where_late_events_go(tmp_path, capsys):
@@ -139,8 +154,56 @@ def test_a_cut_file_is_one_line_and_status_one(tmp_path, capsys):
     whole = gzip.compress((GOLDEN / "events.ndjson").read_bytes())
     (tmp_path / "cut.ndjson.gz").write_bytes(whole[:-200])
     assert main(arguments(tmp_path, tmp_path / "cut.ndjson.gz")) == 1
-    line = capsys.readouterr().err.strip().splitlines()[-1]
+    [line] = capsys.readouterr().err.strip().splitlines()
     assert "cut.ndjson.gz: damaged or cut (EOFError); replace the file" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [("cells", "FnApiRunner"), ("cells.ndjson", "PrismRunner")],
+)
+def test_a_place_that_fails_under_the_job_is_one_line_and_status_one(
+    tmp_path, capsys, monkeypatch, name, engine, prism_binary
+):
+    def full(path, data):
+        if f"/{name}" in path:
+            raise ObjectStoreError(f"{path}: no space left; check that the place is writable")
+
+    for module in ("write_objects.create_object", "write_cell_lines.replace_object"):
+        monkeypatch.setattr(f"transforms.{module}", full)
+    argv = arguments(tmp_path, GOLDEN / "events.ndjson", f"--runner={engine}")
+    argv = [each.replace(f"{tmp_path}/cells", f"{tmp_path}/{name}") for each in argv]
+    if engine == "PrismRunner":
+        argv += [f"--prism_location={prism_binary}", "--environment_type=LOOPBACK"]
+    assert main(argv) == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if "no space left" in line]
+    assert len(told) == 1
+    assert told[0].startswith(str(tmp_path))
+
+
+def test_a_tilde_is_the_home_folder_in_every_path_option(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "a home"))
+    (tmp_path / "a home").mkdir()
+    names = ("contracts", "features", "events.ndjson")
+    for name in names:
+        (tmp_path / "a home" / name).symlink_to(GOLDEN / name)
+    (tmp_path / "a home" / "key").write_text(KEY)
+    argv = [
+        "--input_files=~/events.ndjson",
+        "--contracts=~/contracts",
+        "--features=~/features",
+        "--cells_output=~/cells",
+        "--quarantine_output=~/quarantine",
+        "--late_output=~/late",
+        "--counters_output=~/counters.json",
+        "--pseudonym_key=file:~/key",
+        "--now=2026-01-06T00:00:00Z",
+    ]
+    assert main(argv) == 0
+    done = left_behind(tmp_path / "a home", {})
+    assert done.cells == golden_lines("cells.ndjson")
+    assert done.rejected
+    assert json.loads((tmp_path / "a home" / "counters.json").read_text())["read"]
 
 
 def test_help_shows_every_option(capsys):

@@ -30,15 +30,13 @@ def graph(argv):
     return pipeline.to_runner_api()
 
 
-@pytest.fixture(autouse=True)
-def pseudonym_key(monkeypatch):
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
-
-
-@pytest.fixture(params=["live", "files"])
-def job(request, tmp_path):
-    argv = LIVE if request.param == "live" else arguments(tmp_path, GOLDEN / "events.ndjson")
-    return request.param, graph(argv)
+@pytest.fixture(scope="module", params=["live", "files"])
+def job(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("job")
+    argv = LIVE if request.param == "live" else arguments(folder, GOLDEN / "events.ndjson")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(KEY_VARIABLE, KEY)
+        return request.param, graph(argv)
 
 
 def coder(proto, coder_id):

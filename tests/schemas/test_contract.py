@@ -1,4 +1,5 @@
 import json
+import pathlib
 import pickle
 
 import pytest
@@ -217,6 +218,28 @@ def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
         load_contracts(str(tmp_path))
     with pytest.raises(ContractError, match="cannot be read"):
         load_contracts("nowhere://bucket/contracts")
+
+
+def test_a_file_in_the_place_of_a_folder_and_the_other_way_round_are_told(tmp_path):
+    (tmp_path / "shop" / "thing.avsc").mkdir(parents=True)
+    with pytest.raises(ContractError) as caught:
+        load_contracts(str(tmp_path))
+    wanted = f"{tmp_path}/shop/thing.avsc: a folder, not a contract; name folders by domain"
+    assert wanted in str(caught.value)
+    (tmp_path / "file").touch()
+    with pytest.raises(ContractError, match="a file, not a folder; give the folder that holds"):
+        load_contracts(str(tmp_path / "file"))
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    path = write_contract(tmp_path, a_contract())
+
+    def refused(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", refused)
+    with pytest.raises(ContractError, match=r"thing\.avsc: the file cannot be read \(Permission"):
+        load_contracts(path)
 
 
 def test_an_event_type_has_one_domain(tmp_path):

@@ -156,7 +156,8 @@ def escaped(text):
 
 
 def moved(text, minutes):
-    return datetime.fromisoformat(text).astimezone(timezone(timedelta(minutes=minutes))).isoformat()
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment.astimezone(timezone(timedelta(minutes=minutes))).isoformat()
 
 
 @given(details, st.data())

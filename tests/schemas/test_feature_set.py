@@ -9,6 +9,7 @@ from tests.feature_builders import CONTRACTS
 from tests.schemas.any_event import a_contract, every_type, field, write_contract
 
 HEAD = "entity: user\nkey: user_id\n"
+COUNTING = HEAD + "features: [{name: events, aggregate: count}]"
 
 
 def refusal(text, contracts=CONTRACTS):
@@ -149,6 +150,8 @@ def test_a_definition_has_the_same_slot_for_ever_and_another_when_it_changes():
             "name 'a' is given twice",
         ),
         (HEAD + "features: [5]", "feature number 1"),
+        (HEAD, "neither state nor features are there; declare one, or remove the file"),
+        (HEAD + "state: []\nfeatures: []", "neither state nor features are there"),
     ],
 )
 def test_a_wrong_file_is_refused_with_file_feature_and_remedy(text, told):
@@ -209,16 +212,16 @@ def test_every_single_value_can_be_kept_and_compared_but_only_exact_numbers_summ
 
 
 def test_files_of_a_folder_are_read_in_order_of_their_names(tmp_path):
-    (tmp_path / "b.yaml").write_text(HEAD)
-    (tmp_path / "a.yml").write_text("entity: visit\nkey: session_id")
+    (tmp_path / "b.yaml").write_text(COUNTING)
+    (tmp_path / "a.yml").write_text(COUNTING.replace("entity: user", "entity: visit"))
     (tmp_path / "notes.txt").write_text("not a feature file")
     assert [each.entity for each in load_features(str(tmp_path), CONTRACTS)] == ["visit", "user"]
     assert [s.entity for s in load_features(str(tmp_path / "b.yaml"), CONTRACTS)] == ["user"]
 
 
 def test_one_entity_in_two_files_is_refused(tmp_path):
-    (tmp_path / "a.yaml").write_text(HEAD)
-    (tmp_path / "b.yaml").write_text(HEAD)
+    (tmp_path / "a.yaml").write_text(COUNTING)
+    (tmp_path / "b.yaml").write_text(COUNTING)
     with pytest.raises(FeatureError, match=r"b\.yaml: entity 'user' is in a\.yaml too"):
         load_features(str(tmp_path), CONTRACTS)
 

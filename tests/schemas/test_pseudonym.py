@@ -6,6 +6,7 @@ import google.cloud.secretmanager
 import msgspec
 import pytest
 from google.api_core.exceptions import NotFound, PermissionDenied
+from google.auth.exceptions import DefaultCredentialsError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -212,6 +213,14 @@ def test_a_refusal_by_secret_manager_is_one_line(monkeypatch, error):
     monkeypatch.setattr(google.cloud.secretmanager, "SecretManagerServiceClient", _Secrets)
     monkeypatch.setattr(_Secrets, "answer", error)
     with pytest.raises(PseudonymError, match=f"{type(error).__name__}; grant") as caught:
+        load_key(SECRET_NAME)
+    assert "planted" not in str(caught.value)
+
+
+def test_without_credentials_for_secret_manager_the_remedy_is_to_log_in(monkeypatch):
+    monkeypatch.setattr(google.cloud.secretmanager, "SecretManagerServiceClient", _Secrets)
+    monkeypatch.setattr(_Secrets, "answer", DefaultCredentialsError("planted"))
+    with pytest.raises(PseudonymError, match="no Google Cloud credentials; run gcloud") as caught:
         load_key(SECRET_NAME)
     assert "planted" not in str(caught.value)
 

@@ -83,7 +83,7 @@ def test_messages_are_acknowledged_by_the_turn_after_their_own(server, session):
 
 @pytest.mark.parametrize("code", TRANSIENT)
 def test_a_transient_error_of_a_pull_is_tried_again(server, session, code):
-    server.failures["Pull"] = deque([grpc.StatusCode[code]] * 3)
+    server.failures["Pull"] = deque([grpc.StatusCode[code]] * 2)
     server.messages.append(b"a")
     session.begin("0", FIRST, "2")
     assert [each.message.data for each in take(session)] == [b"a"]

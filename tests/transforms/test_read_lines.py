@@ -1,16 +1,21 @@
 """Every line is read once, however the file is cut."""
 
+import bz2
 import gzip
 import io
+import lzma
+import zlib
 
 import apache_beam as beam
 import pytest
+import zstandard
 from apache_beam.io import source_test_utils
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.read_lines import ReadLines, _BlockSource, blocks
+from transforms.read_lines import _STREAMS, ReadLines, _BlockSource, _Inflated, blocks
 
 LINES = st.lists(st.binary(max_size=30).filter(lambda line: not {10, 13} & set(line)))
 
@@ -61,10 +66,31 @@ def test_plain_and_compressed_files_in_a_folder_with_a_space(tmp_path, name):
         assert_that(lines, equal_to([b"one", b"two", b"three"]))
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"no gzip"])
-def test_a_damaged_or_cut_file_fails_the_job_in_one_line(tmp_path, damage):
-    path = tmp_path / "events.ndjson.gz"
-    path.write_bytes(damage(gzip.compress(b"".join(b"line %d\n" % n for n in range(500)))))
+PACKED = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".zst": zstandard.compress,
+    ".xz": lzma.compress,
+    ".deflate": zlib.compress,
+}
+DAMAGES = {
+    "cut in the middle": lambda data: data[: len(data) // 2],
+    "cut at the end": lambda data: data[:-1],
+    "another format": lambda data: b"no archive of any kind",
+}
+
+
+def assert_three_lines(path):
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        lines = pipeline | ReadLines(str(path)) | beam.FlatMap(lambda pack: pack.payloads)
+        assert_that(lines, equal_to([b"one", b"two", b"three"]))
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("suffix", PACKED)
+def test_a_damaged_or_cut_file_fails_the_job_in_one_line(tmp_path, suffix, damage):
+    path = tmp_path / f"events.ndjson{suffix}"
+    path.write_bytes(damage(PACKED[suffix](b"".join(b"line %d\n" % n for n in range(500)))))
     with (
         pytest.raises(Exception, match="damaged or cut") as error,
         beam.Pipeline("FnApiRunner") as p,
@@ -73,12 +99,35 @@ def test_a_damaged_or_cut_file_fails_the_job_in_one_line(tmp_path, damage):
     assert str(path) in str(error.value)
 
 
-def test_files_of_several_members_are_read_whole(tmp_path):
-    path = tmp_path / "events.ndjson.gz"
-    path.write_bytes(gzip.compress(b"one\ntw") + gzip.compress(b"o\nthree\n"))
-    with beam.Pipeline("FnApiRunner") as pipeline:
-        lines = pipeline | ReadLines(str(path)) | beam.FlatMap(lambda pack: pack.payloads)
-        assert_that(lines, equal_to([b"one", b"two", b"three"]))
+@pytest.mark.parametrize("suffix", PACKED)
+def test_files_of_several_members_are_read_whole(tmp_path, suffix):
+    path = tmp_path / f"events.ndjson{suffix}"
+    path.write_bytes(
+        PACKED[suffix](b"one\ntw") + PACKED[suffix](b"") + PACKED[suffix](b"o\nthree\n")
+    )
+    assert_three_lines(path)
+
+
+@given(st.lists(st.binary(max_size=300), max_size=4), st.sampled_from([*PACKED]))
+def test_what_is_inflated_is_what_was_packed(members, suffix):
+    packed = b"".join(map(PACKED[suffix], members))
+    kind = CompressionTypes.detect_compression_type(f"x{suffix}")
+    with io.BufferedReader(_Inflated(io.BytesIO(packed), _STREAMS[kind])) as file:
+        assert file.read() == b"".join(members)
+
+
+def test_a_file_that_cannot_be_read_fails_the_job_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "events.ndjson").write_text("{}")
+
+    def refused(self, name):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(_BlockSource, "_open", refused)
+    with (
+        pytest.raises(Exception, match=r"cannot be read \(Permission denied\); check the file"),
+        beam.Pipeline("FnApiRunner") as p,
+    ):
+        p | ReadLines(str(tmp_path / "events.ndjson"))
 
 
 def test_a_pattern_without_files_is_said_at_once(tmp_path):

@@ -1,0 +1,66 @@
+"""Whether the places that a job names can be used, asked at its launch and not at its end."""
+
+import os
+
+from pipelines.hot_path_options import HotPathConfig
+from pipelines.options import UsageError, runs_here
+from schemas.credentials import BIGTABLE, PUBSUB, require_credentials
+from schemas.locations import is_remote, write_problem
+from transforms.object_store import check_path
+
+__all__ = ["check_places"]
+
+_FOLDERS = ("cells_output", "quarantine_output", "late_output")
+_LINES = (".ndjson", ".jsonl", ".json")
+
+
+def check_places(config: HotPathConfig, runner: str) -> None:
+    """Raise where what the options name cannot be used; nothing is made or opened.
+
+    Whether a bucket, table or subscription exists only its service knows, and says when it is used.
+    Where an engine's own machines do the work, only what this process uses is looked at.
+
+    Raises:
+        UsageError: an output cannot be written.
+        CredentialsError: a service of Google is named, and there are no credentials.
+    """
+    if config.counters_output:
+        _check_output("counters_output", config.counters_output, is_file=True)
+    if config.input_files:
+        _check_input(config.input_files)
+    if not runs_here(runner):
+        return
+    for name in _FOLDERS:
+        path = getattr(config, name)
+        if path:
+            is_file = name == "cells_output" and path.endswith(_LINES)
+            _check_output(name, path, is_file=is_file)
+    if config.bigtable_table:
+        require_credentials(f"--bigtable_table={config.bigtable_table}", BIGTABLE)
+    if config.input_subscription:
+        require_credentials(f"--input_subscription={config.input_subscription}", PUBSUB)
+
+
+def _check_output(name: str, path: str, *, is_file: bool) -> None:
+    try:
+        check_path(path)
+    except ValueError as error:
+        msg = f"--{name}: {error}"
+        raise UsageError(msg) from None
+    if is_remote(path):
+        if is_file and "/" not in path.removeprefix("gs://").rstrip("/"):
+            msg = f"--{name}={path}: names no file; write gs://BUCKET/FILE"
+            raise UsageError(msg)
+        require_credentials(f"--{name}={path}")
+    elif problem := write_problem(path, is_file=is_file):
+        msg = f"--{name}={path}: {problem}"
+        raise UsageError(msg)
+
+
+def _check_input(pattern: str) -> None:
+    if pattern.startswith("gs://"):
+        require_credentials(f"--input_files={pattern}")
+    elif os.path.isdir(pattern):
+        folder = pattern.rstrip("/")
+        msg = f"--input_files={pattern}: a folder; name its files, such as '{folder}/*.ndjson'"
+        raise UsageError(msg)
