@@ -21,6 +21,9 @@ TileEntry: TypeAlias = Any
 place by a merge. None: a tile that is withheld."""
 
 
+_ROW_BYTES = 400
+
+
 # None of these structs can be in a cycle, and there are many: the garbage collector, which would
 # take half of the time of the entity step, need not look at them.
 class RowPart(msgspec.Struct, array_like=True, gc=False):
@@ -46,6 +49,10 @@ class ChangePack(msgspec.Struct, array_like=True, gc=False):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def estimated_bytes(self) -> int:
+        """Return about how many bytes the pack takes encoded."""
+        return _ROW_BYTES * len(self.rows)
 
 
 def is_newer(entry: StateEntry, held: StateEntry) -> bool:

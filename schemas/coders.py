@@ -22,6 +22,7 @@ class StructCoder(coders.Coder):
         self._struct = struct
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(struct)
+        self._estimate = getattr(struct, "estimated_bytes", None)
 
     def encode(self, value: Any) -> bytes:
         """Encode one struct."""
@@ -30,6 +31,13 @@ class StructCoder(coders.Coder):
     def decode(self, encoded: bytes) -> Any:
         """Decode one struct; a `msgspec.DecodeError` means bytes of another type."""
         return self._decoder.decode(encoded)
+
+    def estimate_size(self, value: Any) -> int:
+        """Tell about how large an encoded struct is: the engine asks it of each pack it hands on.
+
+        Only for its metrics, so a pack is measured by what it says instead of being encoded again.
+        """
+        return int(self._estimate(value)) if self._estimate else len(self.encode(value))
 
     def is_deterministic(self) -> bool:
         """Equal structs have equal bytes as long as their maps were filled in the same order."""

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,8 @@ class _Stamp(msgspec.Struct):
 _IDS = ("event_id", "user_id", "session_id")
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _stamp = msgspec.json.Decoder(_Stamp).decode
+# Seven digits behind a point, or an escape that may hide them: only then is the time looked at.
+_may_be_finer = re.compile(rb"\.\d{7}|\\").search
 
 
 class Decoder:
@@ -152,8 +155,7 @@ class Decoder:
         self, record: Record, known: bytes, reference: int | None, drift: str | None
     ) -> Reading | Refusal:
         event_time = micros(record.event_timestamp)
-        fraction = _stamp(known).event_timestamp[20:27]
-        if len(fraction) == 7 and fraction.isdigit():
+        if _may_be_finer(known) and _is_finer(known):
             rule = "event_timestamp: finer than microseconds"
             return Refusal(Reason.BAD_TIMESTAMP, rule, event_time)
         # No character has more than four bytes, so most ids need no closer look.
@@ -180,6 +182,11 @@ class Decoder:
             except UnusableError as error:
                 return Refusal(error.reason, str(error), event_time)
         return record, event_time, drift
+
+
+def _is_finer(payload: bytes) -> bool:
+    fraction = _stamp(payload).event_timestamp[20:27]
+    return len(fraction) == 7 and fraction.isdigit()
 
 
 def _fits(identifier: str | None) -> bool:

@@ -16,6 +16,10 @@ __all__ = ["EventPack", "RawPack"]
 
 _T = TypeVar("_T")
 
+_RAW_ROW_BYTES = 8
+_EVENT_ROW_BYTES = 48
+"""Of a row in its columns beside the payload: two digests, a time, and their lengths."""
+
 
 class RawPack(msgspec.Struct, array_like=True):
     """Undecoded messages. A column that is None holds the default of `RawEvent` in every row."""
@@ -44,6 +48,10 @@ class RawPack(msgspec.Struct, array_like=True):
             _column([raw.attributes for raw in rows], {}),
             _column([raw.ordering_key for raw in rows], ""),
         )
+
+    def estimated_bytes(self) -> int:
+        """Return about how many bytes the pack takes encoded."""
+        return sum(map(len, self.payloads)) + _RAW_ROW_BYTES * len(self)
 
     def row(self, index: int) -> RawEvent:
         """Return one message as it arrived."""
@@ -83,6 +91,10 @@ class EventPack(msgspec.Struct, array_like=True):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def estimated_bytes(self) -> int:
+        """Return about how many bytes the pack takes encoded."""
+        return self.raw.estimated_bytes() + _EVENT_ROW_BYTES * len(self)
 
     def take(self, rows: Sequence[int]) -> "EventPack":
         """Return the pack of the given rows, in the given order."""

@@ -4,7 +4,6 @@ Plain logic without Beam. Everything that depends on the declaration alone is de
 process and event type.
 """
 
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -67,18 +66,17 @@ class _Program(NamedTuple):
 class _Event(NamedTuple):
     """What is kept of an event until its rows are made: where what stands in a plain tuple.
 
-    `program` is the number of its type's program, and `values` is what that has read. Nothing in it
-    refers to anything else, so the garbage collector does not look at the tuples again.
+    Tuples are sorted as they are: by time, then by id, then by arrival. `minute` is None of a late
+    event, `program` is the number of its type's program, and `values` is what that has read. The
+    garbage collector looks at such a tuple once, as nothing in it refers to anything else.
     """
 
     event_ms: int
     event_id: str
+    arrival: int
     minute: int | None
     program: int
     values: tuple[Any, ...]
-
-
-_moment = operator.itemgetter(0, 1)
 
 
 class FeatureProgram:
@@ -99,6 +97,7 @@ class FeatureProgram:
         self._rows: list[dict[Any, list[_Event]]] = [{} for _ in self._sets]
         self._programs: dict[type, _Program] = {}
         self._steps: list[list[_Steps]] = [[] for _ in self._sets]
+        self._arrived = 0
 
     def add(self, record: Any, event_time: int, late: bool) -> None:
         """Add what one event changes; a late event changes last values only.
@@ -112,7 +111,9 @@ class FeatureProgram:
         number, read, keys = program
         values = read(record, event_time)
         minute = None if late else event_time // MINUTE
-        event: Any = (event_time // 1_000, values[EVENT_ID], minute, number, values)
+        self._arrived += 1
+        moment = event_time // 1_000, values[EVENT_ID]
+        event: Any = (*moment, self._arrived, minute, number, values)
         for place, rows in keys:
             entity_id = values[place]
             if entity_id is not None:
@@ -153,8 +154,8 @@ def _fill(part: RowPart, events: list[_Event], steps: Sequence[_Steps]) -> None:
     """Put what some events change in a row into its part; `steps` are those of each program."""
     last, tiles = part.state, part.tiles
     if len(events) > 1:
-        events.sort(key=_moment)
-    for event_ms, event_id, minute, program, values in reversed(events):
+        events.sort()
+    for event_ms, event_id, _, minute, program, values in reversed(events):
         state, groups = steps[program]
         # The newest event comes first, so what is there stays.
         for slot, place, tests in state:
@@ -184,10 +185,9 @@ def _add_to_tiles(
                 tiles[slot] = tiles.get(slot, 0) + 1
         for slot, place, tests, first, add in aggregates:
             value = values[place]
-            if value is None or (tests and not passes(values, tests)):
-                continue
-            entry = tiles.get(slot)
-            tiles[slot] = first(value, moment) if entry is None else add(entry, value, moment)
+            if value is not None and (not tests or passes(values, tests)):
+                entry = tiles.get(slot)
+                tiles[slot] = first(value, moment) if entry is None else add(entry, value, moment)
         if not tiles:
             del held[start]
 
