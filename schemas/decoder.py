@@ -41,8 +41,7 @@ class _Stamp(msgspec.Struct):
 _IDS = ("event_id", "user_id", "session_id")
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _stamp = msgspec.json.Decoder(_Stamp).decode
-# Seven digits behind a point, or an escape that may hide them: only then is the time looked at.
-_may_be_finer = re.compile(rb"\.\d{7}|\\").search
+_seven_digits = re.compile(rb"\.\d{7}").search
 
 
 class Decoder:
@@ -100,8 +99,11 @@ class Decoder:
 
     def reread(self, payload: bytes, attributes: Mapping[str, str]) -> Record:
         """Decode a payload again that this decoder accepted; `ValueError` for any other."""
-        plain = self._open(payload, attributes) if ENCODING in attributes else payload
-        known = plain if isinstance(plain, Refusal) else self._reread(plain)
+        try:
+            known = self._strict(payload)
+        except _DECODE_ERRORS:
+            plain = self._open(payload, attributes) if ENCODING in attributes else payload
+            known = plain if isinstance(plain, Refusal) else self._reread(plain)
         if isinstance(known, Refusal):
             message = f"reread of a payload that was never accepted: {known.reason.value}"
             raise ValueError(message)
@@ -155,7 +157,8 @@ class Decoder:
         self, record: Record, known: bytes, reference: int | None, drift: str | None
     ) -> Reading | Refusal:
         event_time = micros(record.event_timestamp)
-        if _may_be_finer(known) and _is_finer(known):
+        # An escape may hide a point or a digit.
+        if (_seven_digits(known) or b"\\" in known) and _is_finer(known):
             rule = "event_timestamp: finer than microseconds"
             return Refusal(Reason.BAD_TIMESTAMP, rule, event_time)
         # No character has more than four bytes, so most ids need no closer look.

@@ -50,19 +50,19 @@ class TileForm(NamedTuple):
         versions = feature.tile // _MILLI
         return cls(feature.name, feature.tile, versions, by.count, by.encode)
 
-    def is_capped(self, entry: TileEntry) -> bool:
-        """Return whether a tile has more events than versions."""
-        return self.count(entry) >= self.versions
-
     def cell(self, start: int, entry: TileEntry) -> Cell:
         """Return the cell of one tile: version start + n ms, older versions of the tile cleared.
 
         `entry` is what the feature's aggregation keeps of the n events. The version stops one short
         of the tile's length in ms, so that it never reaches the next tile.
         """
-        n, most = self.count(entry), self.versions - 1
-        version = n if n < most else most
+        version = min(self.count(entry), self.versions - 1)
         return Cell(TILE_FAMILY, self.name, start + version * _MILLI, self.encode(entry), start)
+
+    def is_capped(self, cell: Cell, entry: TileEntry) -> bool:
+        """Return whether the tile of a cell has more events than versions."""
+        last = cell.timestamp - (cell.clear_from or 0) == (self.versions - 1) * _MILLI
+        return last and self.count(entry) >= self.versions
 
 
 def state_cell(field: StateField, entry: StateEntry) -> Cell:

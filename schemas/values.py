@@ -114,7 +114,10 @@ def _millis(value: datetime.datetime) -> int:
 
 
 def _encode_int(value: int) -> bytes:
-    return _INT64.pack(max(INT64_MIN, min(INT64_MAX, value)))
+    try:
+        return _INT64.pack(value)
+    except struct.error:
+        return _INT64.pack(INT64_MAX if value > 0 else INT64_MIN)
 
 
 _PLAIN: dict[str, Callable[[Any], Plain]] = {

@@ -61,7 +61,8 @@ class Definitions:
         tiles.sort()
         for _, start, slot, entry in tiles:
             form = self.tiles[slot]
-            tally.versions_capped += form.is_capped(entry)
+            cell = form.cell(start * MINUTE, entry)
+            tally.versions_capped += form.is_capped(cell, entry)
             tally.sums_saturated += slot in self.sums and is_saturated(entry)
-            cells.append(form.cell(start * MINUTE, entry))
+            cells.append(cell)
         return cells
