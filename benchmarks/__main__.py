@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import state_per_id
+from benchmarks import report, state_per_id
 from benchmarks.harness import BenchmarkError, run_row
 from benchmarks.rows import ROWS
 
@@ -101,6 +101,7 @@ def _write(document: dict[str, Any]) -> None:
     _RESULTS.mkdir(exist_ok=True)
     body = {**document, "taken": _circumstances()}
     (_RESULTS / f"{document['name']}.json").write_text(json.dumps(body, indent=2) + "\n")
+    report.write()
 
 
 def _circumstances() -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import harness, oracles, state_per_id
+from benchmarks import harness, oracles, report, state_per_id
 from benchmarks.contender import digest
 from benchmarks.harness import BenchmarkError, Contender, Measured, Peer, Row, run_once, run_row
 from benchmarks.inputs import Input, prepared
@@ -97,3 +97,8 @@ def test_state_per_id_is_measured_for_every_size_of_pack(monkeypatch):
     figures = state_per_id.measure()["figures"]
     assert [figure["what"] for figure in figures] == ["packs of 20", "packs of 1"]
     assert all(20 < figure["bytes_per_id"] < 40 for figure in figures)
+
+
+def test_the_table_in_the_papers_is_that_of_the_recorded_results():
+    assert report.in_readme() == report.table()
+    assert {row.name for row in ROWS} <= {path.stem for path in report.RESULTS.glob("*.json")}
