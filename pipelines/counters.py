@@ -1,7 +1,7 @@
 """The counters of a run that has ended, as one JSON object."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.runner import PipelineResult
@@ -9,9 +9,9 @@ from apache_beam.runners.runner import PipelineResult
 from transforms.counters import NAMESPACE
 from transforms.object_store import replace_object
 
-__all__ = ["counters_of", "totals", "write_counters"]
+__all__ = ["ARCHIVE", "HOT_PATH", "counters_of", "totals", "write_counters"]
 
-_ALWAYS = (
+HOT_PATH = (
     "read",
     "accepted",
     "duplicate",
@@ -22,6 +22,11 @@ _ALWAYS = (
     "written",
     "refused",
 )
+"""What a reader of the hot path's counters looks for, also where it is zero."""
+
+ARCHIVE = ("archived", "objects_written", "objects_found")
+"""The same of the archive job."""
+
 _REJECTED = "rejected."
 
 
@@ -35,13 +40,15 @@ def counters_of(result: PipelineResult) -> dict[str, int]:
     return sums
 
 
-def totals(counters: Mapping[str, int]) -> dict[str, int | dict[str, int]]:
-    """Arrange counters for reading: the conservation terms first, rejects by reason.
+def totals(
+    counters: Mapping[str, int], always: Sequence[str] = HOT_PATH
+) -> dict[str, int | dict[str, int]]:
+    """Arrange counters for reading: those of `always` first, rejects by reason.
 
     >>> totals({"read": 2, "accepted": 1, "rejected.not_json": 1})["rejected"]
     {'not_json': 1}
     """
-    plain = {name: counters.get(name, 0) for name in _ALWAYS}
+    plain = {name: counters.get(name, 0) for name in always}
     others = {
         name: value
         for name, value in sorted(counters.items())
@@ -52,14 +59,15 @@ def totals(counters: Mapping[str, int]) -> dict[str, int | dict[str, int]]:
         for name, value in sorted(counters.items())
         if name.startswith(_REJECTED) and value
     }
-    return {**plain, **others, "rejected": rejected}
+    told: dict[str, int | dict[str, int]] = {**plain, **others}
+    return {**told, "rejected": rejected} if "read" in always else told
 
 
-def write_counters(result: PipelineResult, path: str) -> None:
+def write_counters(result: PipelineResult, path: str, always: Sequence[str]) -> None:
     """Write the counters of a finished run to a file, local or `gs://`.
 
     Raises:
         ObjectStoreError: it cannot be written.
     """
-    body = json.dumps(totals(counters_of(result)), indent=2) + "\n"
+    body = json.dumps(totals(counters_of(result), always), indent=2) + "\n"
     replace_object(path, body.encode())

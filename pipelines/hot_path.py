@@ -9,16 +9,14 @@ Whatever is refused on the way ends in the quarantine with its original bytes.
 """
 
 import sys
-from collections.abc import Sequence
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import StandardOptions
 from apache_beam.pvalue import PCollection
 
-from pipelines.counters import write_counters
+from pipelines.counters import HOT_PATH
 from pipelines.hot_path_options import SECOND, HotPathConfig, HotPathOptions
-from pipelines.options import UsageError, default_runner, exit_status, parse_options
-from pipelines.places import check_places
+from pipelines.job import Job
+from pipelines.options import UsageError
 from schemas.cells import RowChange
 from schemas.contract import load_contracts
 from schemas.feature_set import load_features
@@ -37,8 +35,6 @@ from transforms.write_cells import WriteCells
 from transforms.write_late import WriteLate
 
 __all__ = ["build", "main", "run"]
-
-_USAGE = "python -m pipelines.hot_path --input_... --..._output=... [options]"
 
 
 def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
@@ -100,30 +96,15 @@ def _write(rows: PCollection[RowChange], config: HotPathConfig) -> list[PCollect
     return [written.rejected]
 
 
-def run(argv: Sequence[str]) -> None:
-    """Build and run the job and wait for its end.
-
-    Raises:
-        ValueError: wrong usage, a wrong contract or a wrong feature, a place that cannot be
-            written, or no credentials, in one line.
-    """
-    options = parse_options(argv, HotPathOptions, _USAGE)
-    config = HotPathConfig.of(options)
-    options.view_as(StandardOptions).streaming = config.input_subscription is not None
-    default_runner(options, "FnApiRunner" if config.input_files else "BundleBasedDirectRunner")
-    check_places(config, options.view_as(StandardOptions).runner)
-    pipeline = beam.Pipeline(options=options)
-    build(pipeline, config)
-    result = pipeline.run()
-    result.wait_until_finish()
-    if config.counters_output:
-        write_counters(result, config.counters_output)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run from a command line; return the exit status."""
-    return exit_status(run, sys.argv[1:] if argv is None else argv)
-
+_JOB = Job(
+    "python -m pipelines.hot_path --input_... --..._output=... [options]",
+    HotPathOptions,
+    HotPathConfig.of,
+    build,
+    HOT_PATH,
+)
+run = _JOB.run
+main = _JOB.main
 
 if __name__ == "__main__":
     sys.exit(main())

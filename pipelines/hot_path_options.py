@@ -1,18 +1,27 @@
 """The options of the hot path and the configuration they are parsed into, once."""
 
 import argparse
-import re
 import time
 from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.options import UsageError, duration, flag, path, required, text
+from pipelines.options import (
+    UsageError,
+    count,
+    duration,
+    flag,
+    moment,
+    path,
+    pubsub_source,
+    refuse_idle,
+    required,
+    subscription,
+    text,
+)
 from schemas.bigtable_table import TableName
 from schemas.events import MIN_MICROS
 from schemas.locations import expanded
-from schemas.times import parse_rfc3339
-from transforms.read_messages import SOURCES
 
 __all__ = ["SECOND", "HotPathConfig", "HotPathOptions"]
 
@@ -65,8 +74,6 @@ _ONLY_WITH = {
     "bigtable_table": ("app_profile", "flow_control"),
 }
 _FILE = "file:"
-_MOST = 2**31 - 1
-_SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 
 
 class HotPathOptions(PipelineOptions):
@@ -116,11 +123,11 @@ class HotPathConfig:
             UsageError: one line that names the option and the remedy.
         """
         given = options.view_as(HotPathOptions)
-        now = _time("now", given.now) or time.time_ns() // 1000
+        now = moment("now", given.now) or time.time_ns() // 1000
         live = _choice(given)
-        _refuse_idle(given)
+        refuse_idle(given, _ONLY_WITH)
         return cls(
-            input_subscription=_subscription(given.input_subscription),
+            input_subscription=subscription(given.input_subscription),
             input_files=path(given.input_files),
             bigtable_table=_table(given.bigtable_table),
             cells_output=path(given.cells_output),
@@ -137,15 +144,15 @@ class HotPathConfig:
             features=path(given.features),
             pseudonym_key=_key(given.pseudonym_key),
             horizon=_horizon(given.horizon),
-            shards=_count("shards", given.shards, 16),
+            shards=count("shards", given.shards, 16),
             max_future=duration("max_future", given.max_future, "1d"),
-            max_event_bytes=_count("max_event_bytes", given.max_event_bytes, 1_000_000),
+            max_event_bytes=count("max_event_bytes", given.max_event_bytes, 1_000_000),
             covers_from=_covers_from(given.covers_from, now, live),
             now=now,
-            pubsub_source=_source(given.pubsub_source),
+            pubsub_source=pubsub_source(given.pubsub_source),
             timestamp_attribute=text(given.timestamp_attribute),
             watermark_slack=duration("watermark_slack", given.watermark_slack, "2s"),
-            readers=_count("readers", given.readers, 2),
+            readers=count("readers", given.readers, 2),
             stop_after_idle=duration("stop_after_idle", given.stop_after_idle, "0") or None,
         )
 
@@ -161,37 +168,12 @@ def _choice(given: HotPathOptions) -> bool:
     return text(given.input_subscription) is not None
 
 
-def _refuse_idle(given: HotPathOptions) -> None:
-    """Refuse options that would silently do nothing."""
-    for needed, names in _ONLY_WITH.items():
-        idle = next((name for name in names if text(getattr(given, name))), None)
-        if idle and not text(getattr(given, needed)):
-            msg = f"--{idle} goes with --{needed}: leave it out, or name one"
-            raise UsageError(msg)
-
-
 def _horizon(value: object) -> int:
     horizon = duration("horizon", value, "1d")
     if horizon < SECOND:
         msg = f"--horizon={value}: give at least 1s"
         raise UsageError(msg)
     return horizon
-
-
-def _source(value: object) -> str:
-    given = text(value) or "auto"
-    if given not in SOURCES:
-        msg = f"--pubsub_source={given}: write {', '.join(SOURCES)}"
-        raise UsageError(msg)
-    return given
-
-
-def _subscription(value: object) -> str | None:
-    given = text(value)
-    if given is not None and not _SUBSCRIPTION.fullmatch(given):
-        msg = f"--input_subscription={given}: write projects/.../subscriptions/..."
-        raise UsageError(msg)
-    return given
 
 
 def _table(value: object) -> str | None:
@@ -217,27 +199,8 @@ def _key(value: object) -> str | None:
     return path(given)
 
 
-def _count(name: str, value: object, default: int) -> int:
-    given = text(value) or str(default)
-    if not given.isdecimal() or not 1 <= int(given) <= _MOST:
-        msg = f"--{name}={given}: write a whole number of at least 1 and at most {_MOST}"
-        raise UsageError(msg)
-    return int(given)
-
-
-def _time(name: str, value: object) -> int | None:
-    given = text(value)
-    if given is None:
-        return None
-    try:
-        return parse_rfc3339(given)
-    except ValueError:
-        msg = f"--{name}={given}: write an RFC 3339 time with offset, such as 2026-01-31T12:00:00Z"
-        raise UsageError(msg) from None
-
-
 def _covers_from(value: object, now: int, live: bool) -> int:
     given = text(value) or ("launch" if live else "beginning")
     if given == "launch":
         return now
-    return MIN_MICROS if given == "beginning" else _time("covers_from", given) or MIN_MICROS
+    return MIN_MICROS if given == "beginning" else moment("covers_from", given) or MIN_MICROS

@@ -1,8 +1,9 @@
 """What the command lines of all jobs have in common."""
 
 import argparse
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
@@ -10,23 +11,32 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, 
 from pipelines.failures import known_failure, only_their_line
 from schemas.durations import format_duration, parse_duration
 from schemas.locations import expanded
+from schemas.times import parse_rfc3339
+from transforms.read_messages import SOURCES
 
 __all__ = [
     "Arguments",
     "UsageError",
+    "count",
     "default_runner",
     "duration",
     "exit_status",
     "flag",
+    "moment",
     "parse_options",
     "path",
+    "pubsub_source",
+    "refuse_idle",
     "required",
     "runs_here",
+    "subscription",
     "text",
 ]
 
 # A century: what is added to any time of an event must stay a time.
 _LONGEST = 36_500 * 86_400_000_000
+_MOST = 2**31 - 1
+_SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 _IN_A_STEP = "[while running"
 _RUNNERS_WITH_OPTIONS_OF_THEIR_OWN = ("PortableRunner", "FlinkRunner", "SparkRunner")
 _RUNNERS_ELSEWHERE = (*_RUNNERS_WITH_OPTIONS_OF_THEIR_OWN, "DataflowRunner")
@@ -75,6 +85,54 @@ def duration(name: str, value: object, default: str) -> int:
         msg = f"--{name}={value}: give at most {format_duration(_LONGEST)}"
         raise UsageError(msg)
     return length
+
+
+def count(name: str, value: object, default: int) -> int:
+    """Return an option's whole number, at least 1."""
+    given = text(value) or str(default)
+    if not given.isdecimal() or not 1 <= int(given) <= _MOST:
+        msg = f"--{name}={given}: write a whole number of at least 1 and at most {_MOST}"
+        raise UsageError(msg)
+    return int(given)
+
+
+def moment(name: str, value: object) -> int | None:
+    """Return an option's moment in microseconds, None where it is unset."""
+    given = text(value)
+    if given is None:
+        return None
+    try:
+        return parse_rfc3339(given)
+    except ValueError:
+        msg = f"--{name}={given}: write an RFC 3339 time with offset, such as 2026-01-31T12:00:00Z"
+        raise UsageError(msg) from None
+
+
+def subscription(value: object) -> str | None:
+    """Return the full name of a subscription, None where it is unset."""
+    given = text(value)
+    if given is not None and not _SUBSCRIPTION.fullmatch(given):
+        msg = f"--input_subscription={given}: write projects/.../subscriptions/..."
+        raise UsageError(msg)
+    return given
+
+
+def pubsub_source(value: object) -> str:
+    """Return which source reads Pub/Sub."""
+    given = text(value) or "auto"
+    if given not in SOURCES:
+        msg = f"--pubsub_source={given}: write {', '.join(SOURCES)}"
+        raise UsageError(msg)
+    return given
+
+
+def refuse_idle(given: PipelineOptions, only_with: Mapping[str, Sequence[str]]) -> None:
+    """Refuse options that would silently do nothing: each goes with the one that needs it."""
+    for needed, names in only_with.items():
+        idle = next((name for name in names if text(getattr(given, name))), None)
+        if idle and not text(getattr(given, needed)):
+            msg = f"--{idle} goes with --{needed}: leave it out, or name one"
+            raise UsageError(msg)
 
 
 def flag(name: str, value: object) -> bool:

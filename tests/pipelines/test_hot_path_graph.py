@@ -2,13 +2,12 @@
 
 import apache_beam as beam
 import pytest
-from apache_beam.portability import python_urns
-from apache_beam.runners.pipeline_context import PipelineContext
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.hot_path import build
 from pipelines.hot_path_options import HotPathConfig, HotPathOptions
 from pipelines.options import parse_options
+from tests.pipelines.graphs import coder, languages_of, lines_of
 from tests.pipelines.hot_path_runs import GOLDEN, KEY, KEY_VARIABLE, arguments
 
 LIVE = [
@@ -39,49 +38,14 @@ def job(request, tmp_path_factory):
         return request.param, graph(argv)
 
 
-def coder(proto, coder_id):
-    """Spell a coder out: its kind, and those of its parts."""
-    spec = proto.components.coders[coder_id]
-    kind = spec.spec.urn
-    if kind == python_urns.PICKLED_CODER:
-        kind = str(beam.coders.Coder.from_runner_api(spec, _context(proto)))
-    parts = [coder(proto, part) for part in spec.component_coder_ids]
-    return f"{kind}({', '.join(parts)})" if parts else kind
-
-
-def _context(proto):
-    return PipelineContext(proto.components)
-
-
-def steps(proto):
-    """Yield (label, coders of its outputs) of every step that is not made of others."""
-    components = proto.components
-    for step in components.transforms.values():
-        if not step.subtransforms and step.unique_name:
-            outputs = [
-                f"{tag}: {coder(proto, components.pcollections[found].coder_id)}"
-                for tag, found in sorted(step.outputs.items())
-            ]
-            yield step.unique_name, outputs
-
-
 def test_labels_and_coders_are_the_golden_ones(job):
     """A difference here breaks the update of running jobs: note it in CHANGELOG.md."""
     name, proto = job
-    lines = sorted(f"{label} -> {'; '.join(outputs)}" for label, outputs in steps(proto))
-    golden = (GOLDEN / f"graph_{name}.txt").read_text().splitlines()
-    assert lines == golden
+    assert lines_of(proto) == (GOLDEN / f"graph_{name}.txt").read_text().splitlines()
 
 
 def test_no_step_is_written_in_another_language(job):
-    _, proto = job
-    environments = {
-        proto.components.environments[step.environment_id].urn
-        for step in proto.components.transforms.values()
-        if step.environment_id
-    }
-    assert len(proto.components.environments) == 1
-    assert len(environments) == 1
+    assert len(languages_of(job[1])) == 1
 
 
 def test_every_rejected_stream_ends_in_the_quarantine(job):
