@@ -25,7 +25,7 @@ from transforms.read_messages import ReadMessages
 from transforms.stamp_published import StampPublished
 from transforms.write_archive import WriteArchive
 
-__all__ = ["build", "main", "run"]
+__all__ = ["JOB", "build", "main", "run"]
 
 _SECOND = 1_000_000
 
@@ -60,15 +60,15 @@ def _read(pipeline: beam.Pipeline, config: ArchiveRawConfig) -> PCollection[RawP
     )
 
 
-_JOB = Job(
+JOB = Job(
     "python -m pipelines.archive_raw --input_... --archive_output=... [options]",
     ArchiveRawOptions,
     ArchiveRawConfig.of,
     build,
     ARCHIVE,
 )
-run = _JOB.run
-main = _JOB.main
+run = JOB.run
+main = JOB.main
 
 if __name__ == "__main__":
     sys.exit(main())

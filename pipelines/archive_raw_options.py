@@ -8,11 +8,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.options import (
     UsageError,
+    add_options,
     count,
     duration,
     moment,
+    one_of,
     path,
-    pubsub_source,
     refuse_idle,
     required,
     subscription,
@@ -20,6 +21,7 @@ from pipelines.options import (
 )
 from schemas.archive_avro import CODECS
 from schemas.locations import expanded
+from transforms.read_messages import SOURCES
 
 __all__ = ["ArchiveRawConfig", "ArchiveRawOptions"]
 
@@ -65,10 +67,7 @@ class ArchiveRawOptions(PipelineOptions):
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        for title, options in _GROUPS.items():
-            group = parser.add_argument_group(title)
-            for name, words in options.items():
-                group.add_argument(f"--{name}", help=words)
+        add_options(parser, _GROUPS)
 
 
 @dataclass(frozen=True)
@@ -107,14 +106,14 @@ class ArchiveRawConfig:
             input_files=path(given.input_files),
             archive_output=expanded(output),
             source=_name(given),
-            codec=_codec(given.codec),
+            codec=one_of("codec", given.codec, CODECS, "zstd"),
             event_time_attribute=text(given.event_time_attribute),
             counters_output=path(given.counters_output),
             batch_bytes=count("batch_bytes", given.batch_bytes, 32_000_000),
             batch_age=duration("batch_age", given.batch_age, "5m"),
             batch_shards=count("batch_shards", given.batch_shards, 1),
             now=moment("now", given.now) or time.time_ns() // 1000,
-            pubsub_source=pubsub_source(given.pubsub_source),
+            pubsub_source=one_of("pubsub_source", given.pubsub_source, SOURCES, "auto"),
             watermark_slack=duration("watermark_slack", given.watermark_slack, "2s"),
             readers=count("readers", given.readers, 2),
             stop_after_idle=duration("stop_after_idle", given.stop_after_idle, "0") or None,
@@ -134,11 +133,3 @@ def _name(given: ArchiveRawOptions) -> str:
     if not text(given.input_subscription):
         required("source", None, "files tell no name of their source; give one")
     return str(given.input_subscription).rpartition("/")[2]
-
-
-def _codec(value: object) -> str:
-    given = text(value) or "zstd"
-    if given not in CODECS:
-        msg = f"--codec={given}: write {', '.join(CODECS)}"
-        raise UsageError(msg)
-    return given

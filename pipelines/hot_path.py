@@ -34,7 +34,7 @@ from transforms.write_cell_lines import WriteCellLines
 from transforms.write_cells import WriteCells
 from transforms.write_late import WriteLate
 
-__all__ = ["build", "main", "run"]
+__all__ = ["JOB", "build", "main", "run"]
 
 
 def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
@@ -96,15 +96,15 @@ def _write(rows: PCollection[RowChange], config: HotPathConfig) -> list[PCollect
     return [written.rejected]
 
 
-_JOB = Job(
+JOB = Job(
     "python -m pipelines.hot_path --input_... --..._output=... [options]",
     HotPathOptions,
     HotPathConfig.of,
     build,
     HOT_PATH,
 )
-run = _JOB.run
-main = _JOB.main
+run = JOB.run
+main = JOB.main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,12 +8,13 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.options import (
     UsageError,
+    add_options,
     count,
     duration,
     flag,
     moment,
+    one_of,
     path,
-    pubsub_source,
     refuse_idle,
     required,
     subscription,
@@ -22,6 +23,7 @@ from pipelines.options import (
 from schemas.bigtable_table import TableName
 from schemas.events import MIN_MICROS
 from schemas.locations import expanded
+from transforms.read_messages import SOURCES
 
 __all__ = ["SECOND", "HotPathConfig", "HotPathOptions"]
 
@@ -81,10 +83,7 @@ class HotPathOptions(PipelineOptions):
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        for title, options in _GROUPS.items():
-            group = parser.add_argument_group(title)
-            for name, words in options.items():
-                group.add_argument(f"--{name}", help=words)
+        add_options(parser, _GROUPS)
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ class HotPathConfig:
             max_event_bytes=count("max_event_bytes", given.max_event_bytes, 1_000_000),
             covers_from=_covers_from(given.covers_from, now, live),
             now=now,
-            pubsub_source=pubsub_source(given.pubsub_source),
+            pubsub_source=one_of("pubsub_source", given.pubsub_source, SOURCES, "auto"),
             timestamp_attribute=text(given.timestamp_attribute),
             watermark_slack=duration("watermark_slack", given.watermark_slack, "2s"),
             readers=count("readers", given.readers, 2),

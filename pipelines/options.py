@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
@@ -12,20 +12,20 @@ from pipelines.failures import known_failure, only_their_line
 from schemas.durations import format_duration, parse_duration
 from schemas.locations import expanded
 from schemas.times import parse_rfc3339
-from transforms.read_messages import SOURCES
 
 __all__ = [
     "Arguments",
     "UsageError",
+    "add_options",
     "count",
     "default_runner",
     "duration",
     "exit_status",
     "flag",
     "moment",
+    "one_of",
     "parse_options",
     "path",
-    "pubsub_source",
     "refuse_idle",
     "required",
     "runs_here",
@@ -52,6 +52,19 @@ class Arguments(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong."""
         raise UsageError(message)
+
+
+def add_options(parser: argparse.ArgumentParser, groups: Mapping[str, Mapping[str, str]]) -> None:
+    """Add options by the title of their group, each with its words for `--help`.
+
+    Beam puts the options of all jobs that a process has imported into one parser. Where another job
+    has one of the same name, that is the same: a text.
+    """
+    for title, options in groups.items():
+        group = parser.add_argument_group(title)
+        for name, words in options.items():
+            if f"--{name}" not in parser._option_string_actions:
+                group.add_argument(f"--{name}", help=words)
 
 
 def text(value: object) -> str | None:
@@ -117,11 +130,11 @@ def subscription(value: object) -> str | None:
     return given
 
 
-def pubsub_source(value: object) -> str:
-    """Return which source reads Pub/Sub."""
-    given = text(value) or "auto"
-    if given not in SOURCES:
-        msg = f"--pubsub_source={given}: write {', '.join(SOURCES)}"
+def one_of(name: str, value: object, allowed: Collection[str], default: str) -> str:
+    """Return an option's value, which must be one of some."""
+    given = text(value) or default
+    if given not in allowed:
+        msg = f"--{name}={given}: write {', '.join(allowed)}"
         raise UsageError(msg)
     return given
 

@@ -2,11 +2,19 @@
 
 import hashlib
 import io
+import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fastavro
 import msgspec
+from fastavro.schema import SchemaParseException, UnknownType
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from schemas.events import RawEvent
 
@@ -34,6 +42,21 @@ _PARSED = fastavro.parse_schema(ARCHIVE_SCHEMA)
 _FIELDS = [field["name"] for field in _PARSED["fields"]]
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _MAGIC = b"Obj\x01"
+# What a damaged file makes fastavro and its codecs raise has no common class.
+_DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    SchemaParseException,
+    UnknownType,
+    zlib.error,
+    zstd.ZstdError,
+)
 
 
 class BadObjectError(ValueError):
@@ -81,8 +104,7 @@ def from_avro(data: bytes) -> list[RawEvent]:
         return [_raw(row) for row in reader]
     except BadObjectError:
         raise
-    # What a damaged file makes fastavro and its codecs raise has no common class.
-    except Exception as error:
+    except _DAMAGED as error:
         msg = f"cut or damaged ({type(error).__name__})"
         raise BadObjectError(msg) from None
 

@@ -20,7 +20,7 @@ def world(monkeypatch, tmp_path):
     """No credentials, no emulator, and the pipeline is never built."""
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     forget_credentials(monkeypatch, tmp_path / "gcloud")
-    monkeypatch.setattr(hot_path, "build", _built)
+    monkeypatch.setattr(hot_path, "main", hot_path.JOB._replace(build=_built).main)
     (tmp_path / "a file").touch()
 
 
