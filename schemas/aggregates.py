@@ -25,10 +25,10 @@ class Aggregation(NamedTuple):
     """The functions of one aggregate.
 
     `first(value, moment)` is the entry of one event, in which `moment` is (event time in ms, event
-    id); `add(entry, value, moment)` adds another and may use the given entry up. `merge(a, b)`
-    is the entry of two disjoint sets of events. `count(entry)` is the number of events,
-    `encode(entry)` a cell's value; `fold(values)` is that of a span, from the decoded values of its
-    tiles, at least one and the oldest first.
+    id); `add(entry, value, moment)` adds another, of equal moments the later to arrive first, and
+    may use the given entry up. `merge(a, b)` is the entry of two disjoint sets of events.
+    `count(entry)` is the number of events, `encode(entry)` a cell's value; `fold(values)` is that
+    of a span, from the decoded values of its tiles, at least one and the oldest first.
     """
 
     first: Callable[[Any, Moment], Any]
@@ -118,7 +118,9 @@ def _first_last(value: Any, moment: Moment) -> Any:
 
 
 def _add_last(entry: Sequence[Any], value: Any, moment: Moment) -> Any:
-    return _merge_last(entry, (1, *moment, value))
+    if (entry[1], entry[2]) >= moment:
+        return entry[0] + 1, *entry[1:]
+    return entry[0] + 1, *moment, value
 
 
 def _merge_last(entry: Sequence[Any], other: Sequence[Any]) -> Any:

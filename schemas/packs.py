@@ -68,7 +68,11 @@ class RawPack(msgspec.Struct, array_like=True):
 
     def estimated_bytes(self) -> int:
         """Return about how many bytes the pack takes encoded."""
-        return sum(map(len, self.payloads)) + _RAW_ROW_BYTES * len(self)
+        texts = [*(self.message_ids or ()), *(self.ordering_keys or ())]
+        for attributes in self.attributes or ():
+            texts += [*attributes.keys(), *attributes.values()]
+        known = sum(map(len, self.payloads)) + sum(map(len, texts))
+        return known + _RAW_ROW_BYTES * len(self)
 
     def row(self, index: int) -> RawEvent:
         """Return one message as it arrived."""

@@ -36,15 +36,21 @@ class EntityShard:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def load(self, pack: ChangePack) -> None:
-        """Merge all of a pack: what an earlier `absorb` or `snapshot` returned, or batch has."""
-        rows = self._rows
-        for part in pack.rows:
+    def load(self, pack: ChangePack) -> int:
+        """Merge a pack: what an earlier `absorb` or `snapshot` returned, or what batch has.
+
+        Returns how many values were left out because the job no longer has their definitions.
+        """
+        rows, unknown = self._rows, 0
+        for given in pack.rows:
+            part = given.copy()
+            unknown += self._drop_unknown(part)
             row = rows.get(part.row_key)
             if row is None:
-                rows[part.row_key] = part.copy()
+                rows[part.row_key] = part
             else:
                 self._merge(row, part)
+        return unknown
 
     def absorb(self, pack: ChangePack, lower: int, tally: Tally) -> ChangePack:
         """Merge what counts; return that, which is what has to be saved and written."""
@@ -70,7 +76,6 @@ class EntityShard:
         """Yield every row with all its cells, in order of keys, as in batch: nothing is closed."""
         for row_key in sorted(self._rows):
             row = self._rows[row_key]
-            self._drop_unknown(row, tally)
             self._withhold(row, tally)
             if cells := self._definitions.cells(row, tally):
                 yield RowChange(row_key, cells)
@@ -136,7 +141,7 @@ class EntityShard:
         for slot, entry in entries.items():
             if slot not in tiles or entry is None:
                 tiles[slot] = entry
-            elif tiles[slot] is not None and slot in merges:
+            elif tiles[slot] is not None:
                 tiles[slot] = merges[slot](tiles[slot], entry)
 
     def _absorb_row(self, part: RowPart, lower: int, tally: Tally) -> RowPart:
@@ -201,18 +206,17 @@ class EntityShard:
         tally.tiles_withheld += 1
         return True
 
-    def _drop_unknown(self, row: RowPart, tally: Tally) -> None:
-        """Batch merges first and looks afterwards, once a value instead of once a change."""
-        known = self._definitions
-        if not row.state.keys() <= known.state.keys():
-            tally.changes_unknown += len(row.state.keys() - known.state.keys())
-            row.state = {slot: row.state[slot] for slot in row.state.keys() & known.state.keys()}
-        for entries in row.tiles.values():
+    def _drop_unknown(self, part: RowPart) -> int:
+        known, dropped = self._definitions, 0
+        if not part.state.keys() <= known.state.keys():
+            kept = {slot: entry for slot, entry in part.state.items() if slot in known.state}
+            dropped += len(part.state) - len(kept)
+            part.state = kept
+        for start, entries in part.tiles.items():
             if not entries.keys() <= known.tiles.keys():
-                gone = entries.keys() - known.tiles.keys()
-                tally.changes_unknown += len(gone)
-                for slot in gone:
-                    del entries[slot]
+                part.tiles[start] = {s: entries[s] for s in entries if s in known.tiles}
+                dropped += len(entries) - len(part.tiles[start])
+        return dropped
 
     def _withhold(self, row: RowPart, tally: Tally) -> None:
         if self._covers_from > MIN_MICROS:

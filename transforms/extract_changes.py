@@ -15,6 +15,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.changes import ChangePack, RowPart
+from schemas.compression import ENCODING
 from schemas.contract import Contracts
 from schemas.decoder import Decoder, Refusal
 from schemas.events import RawEvent
@@ -36,7 +37,9 @@ _STEP = "ExtractChanges"
 _LATE = "late"
 _REJECTED = "rejected"
 _MOST_EVENTS = 200_000
+_MOST_BYTES = 100_000_000
 _ROWS_A_PACK = 1_000
+_encode = msgspec.msgpack.Encoder().encode
 _NO_ATTRIBUTES: dict[str, str] = {}
 _UNREADABLE = (ValueError, msgspec.DecodeError, RecursionError)
 _NO_LONGER = Refusal(Reason.BAD_VALUE, "event: refused when it was decoded again")
@@ -69,7 +72,8 @@ class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
     only. In batch, where that watermark is the beginning of time, nothing is late. Personal values
     are pseudonymised before anything leaves, except in `rejected`, which holds original bytes.
 
-    Changes are merged by row over a bundle, at most 200,000 events of it, and keyed by `row_shard`.
+    Changes are merged by row over a bundle, at most 200,000 events or 100 MB of it, and keyed by
+    `row_shard`.
     A pack of changes has the least timestamp of the elements that it was collected from. The
     merged changes of a repeated bundle are the same; changes may come in any order.
 
@@ -139,7 +143,7 @@ class _Extract(beam.DoFn):
         self._begin()
 
     def _begin(self) -> None:
-        self._events = 0
+        self._events = self._bytes = 0
         self._least: Timestamp = MAX_TIMESTAMP
 
     def process(
@@ -147,7 +151,7 @@ class _Extract(beam.DoFn):
     ) -> Iterator[Any]:
         self._least = min(self._least, timestamp)
         yield from self._collect(pack)
-        if self._events >= _MOST_EVENTS:
+        if self._events >= _MOST_EVENTS or self._bytes >= _MOST_BYTES:
             for change in self._changes():
                 yield TimestampedValue(change, self._least)
             self._begin()
@@ -172,6 +176,8 @@ class _Extract(beam.DoFn):
                 refused += 1
                 yield TaggedOutput(_REJECTED, self._reject(pack.raw.row(row), event_time))
                 continue
+            if attributes and ENCODING in attributes[row]:
+                self._bytes += len(_encode(record))
             self._pseudonymiser.apply(record)
             is_late = event_time < late_before
             self._program.add(record, event_time, is_late)
@@ -181,6 +187,7 @@ class _Extract(beam.DoFn):
         self._late.inc(late)
         self._accepted.inc(len(pack) - late - refused)
         self._events += len(pack)
+        self._bytes += sum(map(len, pack.raw.payloads))
 
     def _reject(self, raw: RawEvent, event_time: int) -> Rejected:
         read = self._decoder.read(raw.payload, raw.attributes, None)

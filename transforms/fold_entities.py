@@ -128,7 +128,7 @@ class _FoldGroup(beam.DoFn):
     def process(self, element: tuple[int, Iterable[ChangePack]]) -> Iterator[RowChange]:
         rows, tally = self._shards.new(), Tally()
         for pack in element[1]:
-            rows.load(pack)
+            tally.changes_unknown += rows.load(pack)
         yield from rows.rows(tally)
         self._shards.count(tally)
 
@@ -227,8 +227,9 @@ class _FoldStream(beam.DoFn):
         rows = self._fence.take(shard, known.nonce)
         if rows is None:
             rows = self._shards.new()
-            for encoded in log.read():
-                rows.load(_decode_pack(encoded))
+            if sum(rows.load(_decode_pack(encoded)) for encoded in log.read()):
+                # A feature that is declared again later must not find what it has missed since.
+                _rewrite(log, known, rows)
         return rows
 
     def _commit(self, shard: int, known: _Head, rows: EntityShard, head: Any) -> None:

@@ -69,6 +69,8 @@ class _Inflated(io.RawIOBase):
     def __init__(self, packed: BinaryIO, stream: Callable[[], Any]) -> None:
         self._packed, self._stream = packed, stream
         self._member: Any = None
+        self._begun = False
+        self._rest = b""
         self._plain = memoryview(b"")
 
     def readable(self) -> bool:
@@ -82,19 +84,23 @@ class _Inflated(io.RawIOBase):
         return taken
 
     def _inflate(self) -> bytes:
-        plain = b""
-        while not plain:
-            ended = self._member is None or self._member.eof
-            packed = self._member.unused_data if self._member is not None and ended else b""
-            packed = packed or self._packed.read(_BLOCK_BYTES)
-            if not packed and ended:
-                return b""
-            if not packed:
+        while True:
+            packed, self._rest = self._rest or self._packed.read(_BLOCK_BYTES), b""
+            if self._member is None:
+                if not packed:
+                    return b""
+                # Zeros between and behind members are padding; no member begins with one.
+                packed = packed.lstrip(b"\0") if self._begun else packed
+                if not packed:
+                    continue
+                self._member, self._begun = self._stream(), True
+            elif not packed:
                 raise EOFError
-            if ended:
-                self._member = self._stream()
-            plain = self._member.decompress(packed)
-        return plain
+            plain: bytes = self._member.decompress(packed)
+            if self._member.eof:
+                self._rest, self._member = self._member.unused_data, None
+            if plain:
+                return plain
 
     def close(self) -> None:
         self._packed.close()

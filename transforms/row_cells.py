@@ -21,7 +21,7 @@ class Tally(msgspec.Struct):
     tiles_reopened: int = 0
     """Changes to tiles whose state was gone."""
     changes_unknown: int = 0
-    """Changes of definitions that the job no longer has."""
+    """Changes of definitions that the job no longer has; in batch, values of a bundle's rows."""
     versions_capped: int = 0
     """Values written of tiles with more events than versions."""
     sums_saturated: int = 0

@@ -10,8 +10,8 @@ from transforms.seen_ids import Verdict
 __all__ = ["Rank", "rank", "survivors"]
 
 _HELD_BYTES = 64_000_000
-_ROW_BYTES = 250
-"""Of a row in memory, beside its payload."""
+_ROW_BYTES = 200
+"""Of a row in memory, beside its bytes."""
 
 Rank = tuple[Any, ...]
 
@@ -62,7 +62,7 @@ def _held(packs: Iterable[EventPack]) -> Iterable[EventPack]:
     size = 0
     for pack in packs:
         held.append(pack)
-        size += _ROW_BYTES * len(pack) + sum(map(len, pack.raw.payloads))
+        size += _ROW_BYTES * len(pack) + pack.estimated_bytes()
         if size > _HELD_BYTES:
             return packs
     return held

@@ -90,6 +90,15 @@ def test_a_large_set_of_values_is_kept_as_a_sketch_of_bounded_size(step):
     assert by.encode(part_of(by, [(0, "e", value) for value in values])) == sketch_of(values)
 
 
+def test_of_equal_moments_the_one_that_arrives_later_has_the_last_word():
+    by = AGGREGATIONS["last"]
+    moment = (5, "e")
+    # Events are added newest first.
+    added = by.add(by.first("later", moment), "earlier", moment)
+    assert by.encode(added) == b"later"
+    assert by.encode(by.merge(by.first("earlier", moment), by.first("later", moment))) == b"later"
+
+
 @pytest.mark.parametrize("value", ["x", 7, True, -1.5, b"\xff\x00"])
 def test_distinct_values_of_every_kind_travel(value):
     by = AGGREGATIONS["approx_distinct"]

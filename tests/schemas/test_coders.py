@@ -22,9 +22,18 @@ def test_the_size_of_a_pack_is_estimated_within_a_tenth(pack):
     assert coder.estimate_size(pack) == pytest.approx(len(coder.encode(pack)), rel=0.1)
 
 
-def test_the_size_of_changes_is_estimated_by_their_rows():
+def test_the_size_of_changes_is_estimated_by_their_entries():
     coder = StructCoder(ChangePack)
     assert coder.estimate_size(ChangePack(ROWS)) == 9 * coder.estimate_size(ChangePack(ROWS[:1]))
+    assert coder.estimate_size(ChangePack(ROWS)) == pytest.approx(
+        len(coder.encode(ChangePack(ROWS))), rel=1
+    )
+
+
+def test_attributes_and_ids_count():
+    raw = RawPack([b""], [0], ["m" * 100], [{"k" * 50: "v" * 50}], ["o" * 100])
+    coder = StructCoder(RawPack)
+    assert coder.estimate_size(raw) == pytest.approx(len(coder.encode(raw)), rel=0.1)
 
 
 def test_the_size_of_what_is_no_pack_is_that_of_its_bytes():

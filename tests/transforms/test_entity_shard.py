@@ -309,6 +309,36 @@ def test_changes_of_features_that_are_gone_are_counted_and_do_no_harm():
     assert list(held.rows(tally)) == []
 
 
+def only(*names):
+    """The definitions of a job that has some of the features."""
+    kept = [feature for feature in FEATURES.features if feature.name in names]
+    return EntityShard(
+        Definitions([msgspec.structs.replace(FEATURES, features=kept)]), HOUR, MIN_MICROS
+    )
+
+
+def test_a_change_in_flight_of_a_feature_that_is_gone_is_counted_after_a_restart():
+    held, tally = shard(), Tally()
+    log = [held.absorb(changes_of([view(1, BASE)]), MIN_MICROS, tally)]
+    successor = only("views")
+    assert sum(map(successor.load, log)) == len(FEATURES.features) - 1
+    kept = successor.absorb(changes_of([view(2, BASE + 1)]), MIN_MICROS, tally)
+    [change] = successor.changes(kept, tally)
+    values = {cell.qualifier: cell.value[-1] for cell in change.cells if cell.family == "t"}
+    assert values == {"views": 2}
+    assert tally.changes_unknown == len(FEATURES.features) - 1
+
+
+def test_what_a_shard_saves_again_has_nothing_of_features_that_are_gone():
+    held, successor = shard(), only("views")
+    held.absorb(changes_of([view(1, BASE)]), MIN_MICROS, Tally())
+    for pack in held.snapshot():
+        successor.load(pack)
+    assert sum(restored([]).load(pack) for pack in successor.snapshot()) == 0
+    [row] = next(successor.snapshot()).rows
+    assert {len(entries) for entries in row.tiles.values()} == {1}
+
+
 def test_the_cells_of_a_row_are_sorted_and_clear_the_older_versions_of_their_tile():
     views = [view(n, BASE + n * HOUR, page=f"/{n}") for n in range(3)]
     random.Random(1).shuffle(views)

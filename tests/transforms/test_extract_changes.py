@@ -102,7 +102,9 @@ def test_changes_carry_the_least_timestamp_of_what_they_came_from():
     assert {time for _, time in outcome["changes"]} == {BASE + 3}
 
 
-@pytest.mark.parametrize(("most", "number"), [("_MOST_EVENTS", 20), ("_ROWS_A_PACK", 1)])
+@pytest.mark.parametrize(
+    ("most", "number"), [("_MOST_EVENTS", 20), ("_ROWS_A_PACK", 1), ("_MOST_BYTES", 3_000)]
+)
 def test_a_large_bundle_leaves_in_parts_of_bounded_size(monkeypatch, most, number):
     monkeypatch.setattr(extract_changes, most, number)
     given = views(60)

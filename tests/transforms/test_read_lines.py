@@ -108,6 +108,15 @@ def test_files_of_several_members_are_read_whole(tmp_path, suffix):
     assert_three_lines(path)
 
 
+@pytest.mark.parametrize("suffix", PACKED)
+@pytest.mark.parametrize("padding", [1, 512, 100_000])
+def test_zeros_behind_and_between_members_are_padding(tmp_path, suffix, padding):
+    path = tmp_path / f"events.ndjson{suffix}"
+    zeros = bytes(padding)
+    path.write_bytes(PACKED[suffix](b"one\ntwo\n") + zeros + PACKED[suffix](b"three\n") + zeros)
+    assert_three_lines(path)
+
+
 @given(st.lists(st.binary(max_size=300), max_size=4), st.sampled_from([*PACKED]))
 def test_what_is_inflated_is_what_was_packed(members, suffix):
     packed = b"".join(map(PACKED[suffix], members))
