@@ -9,7 +9,7 @@ from apache_beam.runners.runner import PipelineResult
 from transforms.counters import NAMESPACE
 from transforms.object_store import replace_object
 
-__all__ = ["ARCHIVE", "HOT_PATH", "counters_of", "totals", "write_counters"]
+__all__ = ["HOT_PATH", "counters_of", "totals", "write_counters"]
 
 HOT_PATH = (
     "read",
@@ -23,9 +23,6 @@ HOT_PATH = (
     "refused",
 )
 """What a reader of the hot path's counters looks for, also where it is zero."""
-
-ARCHIVE = ("archived", "objects_written", "objects_found")
-"""The same of the archive job."""
 
 _REJECTED = "rejected."
 
@@ -59,8 +56,7 @@ def totals(
         for name, value in sorted(counters.items())
         if name.startswith(_REJECTED) and value
     }
-    told: dict[str, int | dict[str, int]] = {**plain, **others}
-    return {**told, "rejected": rejected} if "read" in always else told
+    return {**plain, **others, "rejected": rejected}
 
 
 def write_counters(result: PipelineResult, path: str, always: Sequence[str]) -> None:

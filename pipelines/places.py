@@ -10,7 +10,7 @@ from transforms.object_store import check_path
 
 __all__ = ["check_places"]
 
-_FOLDERS = ("cells_output", "quarantine_output", "late_output", "archive_output")
+_FOLDERS = ("cells_output", "quarantine_output", "late_output")
 _LINES = (".ndjson", ".jsonl", ".json")
 
 
