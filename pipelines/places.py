@@ -1,20 +1,20 @@
 """Whether the places that a job names can be used, asked at its launch and not at its end."""
 
 import os
-from typing import Any
 
+from pipelines.hot_path_options import HotPathConfig
 from pipelines.options import UsageError, runs_here
 from schemas.credentials import BIGTABLE, PUBSUB, require_credentials
 from schemas.locations import is_remote, write_problem
 from transforms.object_store import check_path
+from transforms.write_cell_lines import is_one_file
 
 __all__ = ["check_places"]
 
 _FOLDERS = ("cells_output", "quarantine_output", "late_output")
-_LINES = (".ndjson", ".jsonl", ".json")
 
 
-def check_places(config: Any, runner: str) -> None:
+def check_places(config: HotPathConfig, runner: str) -> None:
     """Raise where what a job's configuration names cannot be used; nothing is made or opened.
 
     Whether a bucket, table or subscription exists only its service knows, and says when it is used.
@@ -31,12 +31,12 @@ def check_places(config: Any, runner: str) -> None:
     if not runs_here(runner):
         return
     for name in _FOLDERS:
-        path = getattr(config, name, None)
+        path = getattr(config, name)
         if path:
-            is_file = name == "cells_output" and path.endswith(_LINES)
+            is_file = name == "cells_output" and is_one_file(path)
             _check_output(name, path, is_file=is_file)
-    if table := getattr(config, "bigtable_table", None):
-        require_credentials(f"--bigtable_table={table}", BIGTABLE)
+    if config.bigtable_table:
+        require_credentials(f"--bigtable_table={config.bigtable_table}", BIGTABLE)
     if config.input_subscription:
         require_credentials(f"--input_subscription={config.input_subscription}", PUBSUB)
 

@@ -18,7 +18,7 @@ from transforms.object_names import pack, unpack
 from transforms.object_store import check_path, read_objects, replace_object
 from transforms.write_objects import WriteObjects, globally, lines_form
 
-__all__ = ["WriteCellLines", "read_cell_lines"]
+__all__ = ["WriteCellLines", "is_one_file", "read_cell_lines"]
 
 _FILE_SUFFIXES = (".ndjson", ".jsonl", ".json")
 _LINES_A_PACK = 20_000
@@ -47,7 +47,7 @@ class WriteCellLines(beam.PTransform[PCollection[RowChange], PCollection[str]]):
 
     def expand(self, changes: PCollection[RowChange]) -> PCollection[str]:
         """Encode by bundle, then write behind a stable boundary."""
-        is_file = self.path.endswith(_FILE_SUFFIXES)
+        is_file = is_one_file(self.path)
         if is_file and not changes.is_bounded:
             msg = f"path {self.path!r}: a stream needs a folder, not a file"
             raise ValueError(msg)
@@ -56,6 +56,15 @@ class WriteCellLines(beam.PTransform[PCollection[RowChange], PCollection[str]]):
         if is_file:
             return packs | "WriteOneFile" >> _WriteOneFile(self.path)
         return packs | "WriteCellObjects" >> WriteObjects(self.path, lines_form("cells_written"))
+
+
+def is_one_file(path: str) -> bool:
+    """Return whether a path is written as one file; any other is a folder of objects.
+
+    >>> is_one_file("cells.ndjson"), is_one_file("cells")
+    (True, False)
+    """
+    return path.endswith(_FILE_SUFFIXES)
 
 
 def read_cell_lines(path: str) -> Iterator[CellLine]:

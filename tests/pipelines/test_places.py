@@ -2,8 +2,7 @@
 
 import pytest
 
-from pipelines import hot_path
-from pipelines.places import _LINES
+from pipelines import hot_path, places
 from tests.no_credentials import forget_credentials
 from tests.pipelines.hot_path_runs import GOLDEN, KEY, KEY_VARIABLE
 from tests.pipelines.hot_path_runs import arguments as usual_arguments
@@ -70,7 +69,7 @@ def test_an_older_output_is_no_obstacle(tmp_path, capsys, name):
 
 
 def test_files_of_cells_are_known_by_the_same_suffixes_here_and_where_they_are_written():
-    assert write_cell_lines._FILE_SUFFIXES == _LINES
+    assert places.is_one_file is write_cell_lines.is_one_file
 
 
 @pytest.mark.parametrize(

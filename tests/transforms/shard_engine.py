@@ -5,6 +5,7 @@ lets a test choose what runners choose: bundle borders, retries, and which DoFn 
 """
 
 import pickle
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,12 @@ from apache_beam.utils.timestamp import Timestamp
 from schemas.events import MIN_MICROS
 from schemas.packs import EventPack
 from transforms.find_copies import FindCopies
+from transforms.seen_ids import Retention
+
+TICK = 100_000
+HORIZON = 32 * TICK
+RETENTION = Retention.of(HORIZON, max_future=10 * HORIZON)
+START = 1_000_000_000
 
 
 class Crash(Exception):
@@ -180,3 +187,13 @@ class Engine:
 
 def _named(output: Any) -> tuple[str, EventPack]:
     return (output.tag, output.value) if isinstance(output, TaggedOutput) else ("unique", output)
+
+
+def engine_at(watermark, workers=1):
+    engine = Engine(FindCopies(RETENTION), workers)
+    engine.advance(watermark)
+    return engine
+
+
+def kinds(outputs):
+    return Counter({kind: len(pack) for kind, pack in outputs})

@@ -7,26 +7,18 @@ import pytest
 
 from schemas.events import MAX_MICROS
 from tests.transforms.event_packs import pack_of, rows_of
-from tests.transforms.shard_engine import Crash, Engine
-from transforms.find_copies import FindCopies
-from transforms.seen_ids import Retention
+from tests.transforms.shard_engine import (
+    HORIZON,
+    RETENTION,
+    START,
+    TICK,
+    Crash,
+    engine_at,
+    kinds,
+)
 
-TICK = 100_000
-HORIZON = 32 * TICK
-RETENTION = Retention.of(HORIZON, max_future=10 * HORIZON)
-START = 1_000_000_000
 OFFSETS = [-7 * HORIZON, -HORIZON, -TICK, 0, TICK, HORIZON, 12 * HORIZON]
 JUMPS = [TICK // 3, TICK, 5 * TICK, HORIZON // 2, HORIZON, 3 * HORIZON, 20 * HORIZON]
-
-
-def engine_at(watermark, workers=1):
-    engine = Engine(FindCopies(RETENTION), workers)
-    engine.advance(watermark)
-    return engine
-
-
-def kinds(outputs):
-    return Counter({kind: len(pack) for kind, pack in outputs})
 
 
 class Oracle:

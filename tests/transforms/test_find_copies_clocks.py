@@ -8,24 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.event_packs import pack_of, rows_of
-from tests.transforms.shard_engine import Crash, Engine
-from transforms.find_copies import FindCopies
-from transforms.seen_ids import Retention
-
-TICK = 100_000
-HORIZON = 32 * TICK
-RETENTION = Retention.of(HORIZON, max_future=10 * HORIZON)
-START = 1_000_000_000
-
-
-def engine_at(watermark, workers=1):
-    engine = Engine(FindCopies(RETENTION), workers)
-    engine.advance(watermark)
-    return engine
-
-
-def kinds(outputs):
-    return Counter({kind: len(pack) for kind, pack in outputs})
+from tests.transforms.shard_engine import (
+    HORIZON,
+    RETENTION,
+    START,
+    TICK,
+    Crash,
+    engine_at,
+    kinds,
+)
 
 
 @given(st.integers(0, 31 * HORIZON), st.integers(0, 20))
