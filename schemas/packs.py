@@ -34,6 +34,23 @@ class RawPack(msgspec.Struct, array_like=True):
         return len(self.payloads)
 
     @classmethod
+    def join(cls, packs: Iterable["RawPack"]) -> "RawPack":
+        """Return one pack with the rows of all, in their order.
+
+        >>> RawPack.join([RawPack([b"a"]), RawPack([b"b"], [5])]).publish_times
+        [None, 5]
+        """
+        given = list(packs)
+        sizes = list(map(len, given))
+        return cls(
+            [payload for pack in given for payload in pack.payloads],
+            _joined([pack.publish_times for pack in given], sizes, None),
+            _joined([pack.message_ids for pack in given], sizes, ""),
+            _joined([pack.attributes for pack in given], sizes, {}),
+            _joined([pack.ordering_keys for pack in given], sizes, ""),
+        )
+
+    @classmethod
     def of(cls, raws: Iterable[RawEvent]) -> "RawPack":
         """Pack single messages, in their order.
 
@@ -113,6 +130,15 @@ class EventPack(msgspec.Struct, array_like=True):
 
 def _column(values: list[_T], default: object) -> list[_T] | None:
     return values if any(value != default for value in values) else None
+
+
+def _joined(columns: list[list[_T] | None], sizes: list[int], default: _T) -> list[_T] | None:
+    if all(column is None for column in columns):
+        return None
+    whole: list[_T] = []
+    for column, size in zip(columns, sizes, strict=True):
+        whole += [default] * size if column is None else column
+    return whole
 
 
 def _chosen(column: list[_T], rows: Sequence[int]) -> list[_T]:

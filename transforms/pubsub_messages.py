@@ -8,7 +8,15 @@ from schemas.events import RawEvent
 from schemas.packs import RawPack
 from schemas.times import micros, parse_rfc3339
 
-__all__ = ["PACK_BYTES", "PACK_MESSAGES", "event_time", "pack_messages", "raw_of", "row_times"]
+__all__ = [
+    "PACK_BYTES",
+    "PACK_MESSAGES",
+    "attribute_time",
+    "event_time",
+    "pack_messages",
+    "raw_of",
+    "row_times",
+]
 
 PACK_MESSAGES = 500
 PACK_BYTES = 1 << 20
@@ -17,21 +25,31 @@ _MOST_MILLIS = 253_402_300_799_999
 """The last millisecond of the year 9999, the last that RFC 3339 can write."""
 
 
+def attribute_time(value: str | None) -> int | None:
+    """Read a timestamp attribute as Beam does: epoch milliseconds, or RFC 3339; else None.
+
+    >>> attribute_time("1500"), attribute_time("1970-01-01T00:00:02Z"), attribute_time("soon")
+    (1500000, 2000000, None)
+    """
+    if value is None:
+        return None
+    try:
+        return _millis(value) if _MILLIS.fullmatch(value) else parse_rfc3339(value)
+    except ValueError:
+        return None
+
+
 def event_time(value: str | None, publish_time: int) -> int:
-    """Read a timestamp attribute as Beam does: epoch milliseconds, or RFC 3339.
+    """Return the time that a timestamp attribute tells.
 
     A value that is missing or unreadable counts as the publish time: one message must not stop the
     job, and what it is really about is said by its payload.
 
-    >>> event_time("1500", 7), event_time("1970-01-01T00:00:02Z", 7), event_time("soon", 7)
-    (1500000, 2000000, 7)
+    >>> event_time("1500", 7), event_time("soon", 7)
+    (1500000, 7)
     """
-    if value is None:
-        return publish_time
-    try:
-        return _millis(value) if _MILLIS.fullmatch(value) else parse_rfc3339(value)
-    except ValueError:
-        return publish_time
+    told = attribute_time(value)
+    return publish_time if told is None else told
 
 
 def row_times(pack: RawPack, attribute: str | None) -> list[int]:

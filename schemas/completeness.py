@@ -1,0 +1,43 @@
+"""The completeness marker: up to which publish time the archive of a source is complete."""
+
+import msgspec
+
+from schemas.archive_layout import EVENTS, source_folder
+
+__all__ = ["Completeness", "marker_name"]
+
+
+class Completeness(msgspec.Struct, frozen=True):
+    """`complete_to`: every message published before it is in the archive; in microseconds.
+
+    >>> Completeness.from_json(Completeness(5).to_json())
+    Completeness(complete_to=5)
+    """
+
+    complete_to: int
+
+    def to_json(self) -> bytes:
+        """Return the content of the marker's file."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "Completeness":
+        """Read a marker's file.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            return msgspec.json.decode(content, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            msg = "no completeness marker; move it away, or put the right one there"
+            raise ValueError(msg) from None
+
+
+def marker_name(source: str) -> str:
+    """Return the name of a source's marker, relative to the archive.
+
+    >>> marker_name("events")
+    'raw/events/source=events/_complete.json'
+    """
+    return f"{EVENTS}/{source_folder(source)}/_complete.json"

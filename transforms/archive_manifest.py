@@ -1,0 +1,157 @@
+"""Lists what an archive holds, hour by hour, from the names of its files."""
+
+import datetime
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.archive_layout import (
+    EVENTS,
+    HOUR,
+    hour_folder,
+    parse_hour_folder,
+    parse_source_folder,
+    source_folder,
+)
+from schemas.completeness import Completeness, marker_name
+from schemas.events import MAX_MICROS, MIN_MICROS
+from schemas.manifest import (
+    ENTRY_SUFFIX,
+    OBJECT_SUFFIX,
+    RECORD_SUFFIX,
+    ManifestEntry,
+    Replacement,
+    parse_name,
+    view,
+)
+from transforms.object_store import (
+    Listed,
+    ObjectStoreError,
+    list_folders,
+    list_objects,
+    read_object,
+)
+
+__all__ = ["ArchivedHour", "list_hour", "list_hours", "list_sources", "read_marker"]
+
+_DAY = "dt="
+
+
+class ArchivedHour(NamedTuple):
+    """What was published in an hour, as the names in its folder tell.
+
+    `start` is in microseconds, `folder` the full path. `entries` are those that count, in order of
+    publish time; `replaced` those that compaction has put others in place of. `objects` are all
+    objects by their name, also orphans, which have no entry; `records` the compactions.
+    """
+
+    source: str
+    start: int
+    folder: str
+    entries: tuple[ManifestEntry, ...]
+    replaced: tuple[ManifestEntry, ...]
+    objects: dict[str, Listed]
+    records: tuple[Replacement, ...]
+
+    @property
+    def orphans(self) -> list[Listed]:
+        """Objects without an entry: of a write that did not come to its end, or goes on."""
+        known = {entry.object_name for entry in (*self.entries, *self.replaced)}
+        return [listed for name, listed in sorted(self.objects.items()) if name not in known]
+
+    @property
+    def missing(self) -> list[ManifestEntry]:
+        """Entries that count and whose object is not there."""
+        return [entry for entry in self.entries if entry.object_name not in self.objects]
+
+    def path_of(self, entry: ManifestEntry) -> str:
+        """Return the full path of an entry's object."""
+        return f"{self.folder}/{entry.object_name}"
+
+
+def list_sources(root: str) -> list[str]:
+    """Return the names of an archive's sources."""
+    names = map(parse_source_folder, list_folders(f"{root}/{EVENTS}"))
+    return [name for name in names if name is not None]
+
+
+def list_hours(
+    root: str, source: str, first: int = MIN_MICROS, last: int = MAX_MICROS
+) -> Iterator[ArchivedHour]:
+    """Yield the hours of a source that may hold messages published in [first, last), in order.
+
+    Lists day by day, so memory is that of a day's names; of the objects none is opened, only the
+    few records of compactions.
+
+    Raises:
+        ObjectStoreError: the place cannot be listed, or a record of a compaction cannot be read.
+    """
+    place = f"{root}/{EVENTS}/{source_folder(source)}"
+    for day in list_folders(place):
+        start = _start_of_day(day)
+        if start is not None and start < last and start + 24 * HOUR > first:
+            for hour in _hours_of_day(f"{place}/{day}", source):
+                if hour.start < last and hour.start + HOUR > first:
+                    yield hour
+
+
+def list_hour(root: str, source: str, start: int) -> ArchivedHour:
+    """Return one hour, given its start; it may be empty."""
+    folder = f"{root}/{EVENTS}/{hour_folder(source, start)}"
+    return _hour(source, start, folder, list(list_objects(folder)))
+
+
+def read_marker(root: str, source: str) -> int | None:
+    """Return up to which publish time a source is complete; None: nothing says that it is.
+
+    Raises:
+        ObjectStoreError: what is there is no marker, or cannot be read.
+    """
+    path = f"{root}/{marker_name(source)}"
+    content = read_object(path)
+    if content is None:
+        return None
+    try:
+        return Completeness.from_json(content).complete_to
+    except ValueError as error:
+        msg = f"{path}: {error}"
+        raise ObjectStoreError(msg) from None
+
+
+def _start_of_day(folder: str) -> int | None:
+    try:
+        day = datetime.date.fromisoformat(folder.removeprefix(_DAY))
+    except ValueError:
+        return None
+    return (day.toordinal() - datetime.date(1970, 1, 1).toordinal()) * 24 * HOUR
+
+
+def _hours_of_day(place: str, source: str) -> Iterator[ArchivedHour]:
+    by_folder: dict[str, list[Listed]] = {}
+    for listed in list_objects(place):
+        folder, _, _ = listed.path.rpartition("/")
+        by_folder.setdefault(folder, []).append(listed)
+    for folder in sorted(by_folder):
+        found = parse_hour_folder("/".join(folder.rsplit("/", 3)[1:]))
+        if found is not None:
+            yield _hour(source, found[1], folder, by_folder[folder])
+
+
+def _hour(source: str, start: int, folder: str, files: list[Listed]) -> ArchivedHour:
+    named = {listed.path.rpartition("/")[2]: listed for listed in files}
+    entries = [parse_name(name) for name in named if name.endswith(ENTRY_SUFFIX)]
+    records = tuple(
+        _record(listed.path) for name, listed in named.items() if name.endswith(RECORD_SUFFIX)
+    )
+    seen = view((entry for entry in entries if entry is not None), records)
+    objects = {name: listed for name, listed in named.items() if name.endswith(OBJECT_SUFFIX)}
+    return ArchivedHour(source, start, folder, *seen, objects, records)
+
+
+def _record(path: str) -> Replacement:
+    try:
+        return Replacement.from_json(read_object(path) or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        msg = f"{path}: no record of a compaction; move it away"
+        raise ObjectStoreError(msg) from None

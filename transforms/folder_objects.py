@@ -1,0 +1,115 @@
+"""Whole objects as files below a local folder: the local half of `transforms.object_store`.
+
+A file is written beside its place, flushed to the disk and moved there, so that half an object is
+never seen, not even after a power cut. Names that begin with a dot are nobody's objects.
+"""
+
+import fcntl
+import os
+import pathlib
+import secrets
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+__all__ = ["Listed", "create", "delete", "folders", "listed", "put", "read", "update"]
+
+
+class Listed(NamedTuple):
+    """An object as a listing tells it: its full path, bytes, and when it was written last."""
+
+    path: str
+    size: int
+    modified: int
+    """In microseconds since the epoch."""
+
+
+def create(path: str, data: bytes) -> bool:
+    """Write a file that must not exist; return False where it did."""
+    if os.path.exists(path):
+        return False
+    beside = _beside(path, data)
+    try:
+        # A link, unlike a move, fails where another process was quicker.
+        os.link(beside, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(beside)
+    _settle(os.path.dirname(path))
+    return True
+
+
+def put(path: str, data: bytes) -> None:
+    """Write a file, whether there was one or not."""
+    os.replace(_beside(path, data), path)
+    _settle(os.path.dirname(path))
+
+
+def read(path: str) -> bytes | None:
+    """Return a file's content, None where there is none."""
+    try:
+        return pathlib.Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def delete(path: str) -> bool:
+    """Delete a file; return False where there was none."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def update(path: str, change: Callable[[bytes | None], bytes | None]) -> bool:
+    """Replace a file by what `change` makes of it (None: leave it), one process at a time."""
+    folder, name = os.path.split(path)
+    os.makedirs(folder or ".", exist_ok=True)
+    with open(os.path.join(folder, f".{name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        changed = change(read(path))
+        if changed is not None:
+            put(path, changed)
+    return changed is not None
+
+
+def listed(path: str, suffix: str) -> Iterator[Listed]:
+    """Yield the files below a folder with this suffix, by path; the path of a file yields it."""
+    root = pathlib.Path(path)
+    for file in [root] if root.is_file() else sorted(root.rglob(f"*{suffix}")):
+        try:
+            known = file.stat()
+        except FileNotFoundError:
+            continue
+        if file.is_file() and not file.name.startswith("."):
+            yield Listed(str(file), known.st_size, known.st_mtime_ns // 1000)
+
+
+def folders(path: str) -> list[str]:
+    """Return the names of the folders in a folder, in order; none where it is not there."""
+    try:
+        with os.scandir(path) as found:
+            return sorted(entry.name for entry in found if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def _beside(path: str, data: bytes) -> str:
+    folder, name = os.path.split(path)
+    os.makedirs(folder or ".", exist_ok=True)
+    beside = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
+    with open(beside, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return beside
+
+
+def _settle(folder: str) -> None:
+    """Flush a folder, which is what holds the name of a file."""
+    descriptor = os.open(folder or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
