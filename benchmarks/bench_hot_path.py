@@ -13,7 +13,7 @@ import apache_beam.runners.portability.fn_api_runner  # noqa: F401
 from benchmarks.contender import main
 from benchmarks.oracles import digest_of_cells
 from pipelines import hot_path
-from schemas.cell_lines import parse_line
+from transforms.write_cell_lines import read_cell_lines
 
 __all__ = ["run"]
 
@@ -35,11 +35,9 @@ def run(path: str) -> Callable[[], str]:
 
 
 def _cells_in(folder: Path) -> Iterator[tuple[str, str, str, int, str]]:
-    for file in sorted(folder.rglob("*.ndjson*")):
-        for line in file.read_bytes().splitlines():
-            cell = parse_line(line)
-            value = base64.b64encode(cell.value).decode()
-            yield cell.key.decode(), cell.family, cell.qualifier, cell.timestamp_micros, value
+    for cell in read_cell_lines(str(folder)):
+        value = base64.b64encode(cell.value).decode()
+        yield cell.key.decode(), cell.family, cell.qualifier, cell.timestamp_micros, value
     shutil.rmtree(folder)
 
 

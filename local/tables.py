@@ -2,21 +2,23 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 from google.cloud import bigtable_admin_v2
 from google.cloud.bigtable import row_filters
-from google.cloud.bigtable.data import BigtableDataClient, ReadRowsQuery
+from google.cloud.bigtable.data import BigtableDataClient, ReadRowsQuery, RowRange
 
 from local.check_rows import Found
 from schemas.bigtable_table import FAMILIES, Family, TableName
 from schemas.tiles import ReadCell
 
-__all__ = ["admin_client", "create_table", "families", "read_cells", "read_table"]
+__all__ = ["admin_client", "create_table", "families", "read_cells", "read_rows", "read_table"]
 
 _DAY_SECONDS = 86_400
 # The client would try for ten minutes, and somebody is looking at the terminal.
 _PATIENCE = 15.0
+_PAGE_ROWS = 50
 
 
 def create_table(name: TableName) -> None:
@@ -52,21 +54,44 @@ def read_cells(name: TableName, key: bytes) -> list[ReadCell]:
             operation_timeout=_PATIENCE,
             attempt_timeout=_PATIENCE,
         )
-    cells = row.cells if row is not None else []
-    return [
-        (cell.family, cell.qualifier.decode(), cell.timestamp_micros, cell.value) for cell in cells
-    ]
+    return _cells_of(row) if row is not None else []
 
 
 def read_table(name: TableName) -> Iterator[Found]:
     """Yield all cells of a table, of every version, row by row."""
-    every = ReadRowsQuery(row_filter=row_filters.PassAllFilter(True))
+    for key, cells in read_rows(name):
+        for family, qualifier, timestamp, value in cells:
+            yield key.decode(), family, qualifier, timestamp, value
+
+
+def read_rows(name: TableName) -> Iterator[tuple[bytes, list[ReadCell]]]:
+    """Yield each row's key and all of its cells, of every version, in order of row keys.
+
+    Rows are asked for a few at a time: memory is bounded by them, and whoever reads may be slow,
+    while a single long read would run out of its time.
+    """
+    after: RowRange | None = None
     with BigtableDataClient(project=name.project) as client:
         table = client.get_table(name.instance, name.table)
-        for row in table.read_rows_stream(every):
-            key = row.row_key.decode()
-            for cell in row.cells:
-                yield key, cell.family, cell.qualifier.decode(), cell.timestamp_micros, cell.value
+        while page := _page(table, after):
+            for row in page:
+                yield row.row_key, _cells_of(row)
+            after = RowRange(start_key=page[-1].row_key, start_is_inclusive=False)
+
+
+def _page(table: Any, after: RowRange | None) -> list[Any]:
+    query = ReadRowsQuery(
+        row_ranges=after, limit=_PAGE_ROWS, row_filter=row_filters.PassAllFilter(True)
+    )
+    rows: list[Any] = table.read_rows(query, operation_timeout=_PATIENCE, attempt_timeout=_PATIENCE)
+    return rows
+
+
+def _cells_of(row: Any) -> list[ReadCell]:
+    return [
+        (cell.family, cell.qualifier.decode(), cell.timestamp_micros, cell.value)
+        for cell in row.cells
+    ]
 
 
 def admin_client(address: str | None) -> bigtable_admin_v2.BaseBigtableTableAdminClient:

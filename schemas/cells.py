@@ -4,7 +4,7 @@ import hashlib
 
 import msgspec
 
-__all__ = ["STATE_FAMILY", "TILE_FAMILY", "Cell", "RowChange", "row_key"]
+__all__ = ["STATE_FAMILY", "TILE_FAMILY", "Cell", "Clear", "RowChange", "row_key"]
 
 STATE_FAMILY = "s"
 TILE_FAMILY = "t"
@@ -24,11 +24,27 @@ class Cell(msgspec.Struct, frozen=True, array_like=True, gc=False):
     clear_from: int | None = None
 
 
+class Clear(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A span of cell times, `[start, end)` in microseconds and multiples of 1,000, to be emptied.
+
+    Where `end` is not after `start` there is nothing to delete.
+    """
+
+    family: str
+    qualifier: str
+    start: int
+    end: int
+
+
 class RowChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """All that is to be written to one row, in one atomic mutation."""
+    """All that is to be written to one row, in one atomic mutation.
+
+    `clears` are emptied before any cell is set, so what stands there then is what `cells` say.
+    """
 
     row_key: bytes
     cells: list[Cell]
+    clears: tuple[Clear, ...] = ()
 
 
 def row_key(entity: str, entity_id: str) -> bytes:

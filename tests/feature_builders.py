@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from schemas.cells import RowChange
 from schemas.contract import load_contracts
 from schemas.decoder import Decoder
-from schemas.events import MIN_MICROS
+from schemas.events import MAX_MICROS, MIN_MICROS
 from schemas.feature_set import parse_features
 from schemas.packs import EventPack, RawPack
 from schemas.sketches import sketch_of
@@ -82,8 +82,10 @@ def program() -> FeatureProgram:
     return FeatureProgram(CONTRACTS, [FEATURES])
 
 
-def shard(horizon: int = HOUR, covers_from: int = MIN_MICROS) -> EntityShard:
-    return EntityShard(Definitions([FEATURES]), horizon, covers_from)
+def shard(
+    horizon: int = HOUR, covers_from: int = MIN_MICROS, covers_to: int = MAX_MICROS
+) -> EntityShard:
+    return EntityShard(Definitions([FEATURES]), horizon, covers_from, covers_to)
 
 
 def changes_of(views: Iterable[View], late: bool = False) -> Any:
@@ -116,6 +118,10 @@ class Table:
     def write(self, changes: Iterable[RowChange]) -> "Table":
         for change in changes:
             row = self._cells.setdefault(change.row_key, {})
+            for clear in change.clears:
+                versions = row.get((clear.family, clear.qualifier), {})
+                for timestamp in [t for t in versions if clear.start <= t < clear.end]:
+                    del versions[timestamp]
             for cell in change.cells:
                 versions = row.setdefault((cell.family, cell.qualifier), {})
                 for timestamp in list(versions):
@@ -133,7 +139,7 @@ class Table:
             key: [
                 (family, qualifier, timestamp, versions[timestamp])
                 for (family, qualifier), versions in sorted(row.items())
-                for timestamp in (sorted(versions) if family == "t" else [max(versions)])
+                for timestamp in sorted(versions)[0 if family == "t" else -1 :]
             ]
             for key, row in self._cells.items()
         }

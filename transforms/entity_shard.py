@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from schemas.cells import RowChange
 from schemas.changes import MINUTE, ChangePack, RowPart, StateEntry, TileEntry, is_newer
-from schemas.events import MIN_MICROS
+from schemas.coverage import Coverage
+from schemas.events import MAX_MICROS, MIN_MICROS
 from transforms.row_cells import Definitions, Tally
 
 __all__ = ["EntityShard"]
@@ -21,15 +22,22 @@ class EntityShard:
     split into packs. `lower` is always a lower bound of the watermark in microseconds, `MIN_MICROS`
     in batch.
 
-    A tile is *withheld* where it begins before `covers_from` and nothing was kept of it yet: the
-    job may have missed some of its events. It is *closed*, and changes to it are withheld too, when
-    the watermark has passed its end by two horizons; `expire` then forgets it.
+    A tile is *withheld* where it begins before `covers_from` or ends after `covers_to`, and nothing
+    was kept of it yet: the job may have missed some of its events. It is *closed*, and changes to
+    it are withheld too, when the watermark has passed its end by two horizons; `expire` then
+    forgets it.
     """
 
-    def __init__(self, definitions: Definitions, horizon: int, covers_from: int) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        horizon: int,
+        covers_from: int,
+        covers_to: int = MAX_MICROS,
+    ) -> None:
         self._definitions = definitions
         self._span = 2 * horizon
-        self._covers_from = covers_from
+        self._coverage = Coverage(covers_from, covers_to)
         self._rows: dict[bytes, RowPart] = {}
         self._swept_at = MIN_MICROS
 
@@ -79,6 +87,15 @@ class EntityShard:
             self._withhold(row, tally)
             if cells := self._definitions.cells(row, tally):
                 yield RowChange(row_key, cells)
+
+    def repairs(self, tally: Tally) -> Iterator[RowChange]:
+        """Yield every row as `rows` does, with what makes it authoritative for what is covered."""
+        for row_key in sorted(self._rows):
+            row = self._rows[row_key]
+            self._withhold(row, tally)
+            change = self._definitions.repair(row, self._coverage, tally)
+            if change.cells or change.clears:
+                yield change
 
     def snapshot(self) -> Iterator[ChangePack]:
         """Yield packs that load to the same shard."""
@@ -184,7 +201,7 @@ class EntityShard:
             if slot not in tiles:
                 if not self._opens(slot, start, lower, tally):
                     continue
-                withheld = self._is_withheld(start, tally)
+                withheld = self._is_withheld(slot, start, tally)
                 tiles[slot] = kept[slot] = None if withheld else entry
             elif tiles[slot] is not None:
                 tiles[slot] = merges[slot](tiles[slot], entry)
@@ -200,8 +217,8 @@ class EntityShard:
             return False
         return True
 
-    def _is_withheld(self, start: int, tally: Tally) -> bool:
-        if start * MINUTE >= self._covers_from:
+    def _is_withheld(self, slot: int, start: int, tally: Tally) -> bool:
+        if self._coverage.holds(start * MINUTE, self._definitions.tiles[slot].length):
             return False
         tally.tiles_withheld += 1
         return True
@@ -219,8 +236,9 @@ class EntityShard:
         return dropped
 
     def _withhold(self, row: RowPart, tally: Tally) -> None:
-        if self._covers_from > MIN_MICROS:
-            for start, entries in row.tiles.items():
-                for slot in entries:
-                    if entries[slot] is not None and self._is_withheld(start, tally):
-                        entries[slot] = None
+        if self._coverage.is_everything:
+            return
+        for start, entries in row.tiles.items():
+            for slot in entries:
+                if entries[slot] is not None and self._is_withheld(slot, start, tally):
+                    entries[slot] = None

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import apache_beam as beam
-import msgspec
 from apache_beam.coders import BytesCoder
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.timeutil import TimeDomain
@@ -20,23 +19,28 @@ from apache_beam.utils.timestamp import Timestamp
 
 from schemas.cells import RowChange
 from schemas.changes import ChangePack
-from schemas.events import MIN_MICROS
+from schemas.coverage import Coverage
+from schemas.events import MAX_MICROS, MIN_MICROS
 from schemas.feature_set import FeatureSet
 from transforms.counters import counter
 from transforms.entity_shard import EntityShard
 from transforms.fence import Fence
+from transforms.fold_state import (
+    FoldHead,
+    append_log,
+    encode_head,
+    has_doubled,
+    read_head,
+    read_log,
+    rewrite_log,
+)
 from transforms.garbage import settle
 from transforms.row_cells import Definitions, Tally
-from transforms.watermark_clock import WatermarkClock
 
 __all__ = ["FoldEntities"]
 
 _TICKS = 32
 _LEAST_TICK = 1_000
-_SLACK_BYTES = 64 * 1024
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode_pack = msgspec.msgpack.Decoder(ChangePack).decode
 
 
 @dataclass
@@ -49,27 +53,40 @@ class FoldEntities(beam.PTransform[PCollection[tuple[int, ChangePack]], PCollect
     the changes. A change must come once: `ExtractChanges` and the engine's bundles see to that, and
     a bundle that is retried is exact (`Fence`).
 
-    A tile that begins before `covers_from` is withheld (counter `tiles_withheld`, once a tile): the
-    job may not have seen all of it. In a stream a tile is kept until the watermark has passed its
-    end by two horizons, and last values for two horizons; what comes later still is withheld too
-    (`tiles_reopened`). Other counters: `changes_unknown`, `versions_capped`, `sums_saturated`, see
-    `Tally`.
+    A tile that begins before `covers_from` or ends after `covers_to` is withheld (counter
+    `tiles_withheld`, once a tile): the job may not have seen all of it. In a stream a tile is kept
+    until the watermark has passed its end by two horizons, and last values for two horizons; what
+    comes later still is withheld too (`tiles_reopened`). Other counters: `changes_unknown`,
+    `versions_capped`, `sums_saturated`, see `Tally`.
 
     State of a stream, by shard: a log of changes that is rewritten when it has doubled. A feature
     whose definition changes begins anew; a change of `shards` upstream is an incompatible update.
     Windows: global only.
+
+    A *repair* makes the input authoritative for the tiles wholly inside [`covers_from`,
+    `covers_to`). Of each row that the input touches, at whatever event time, it clears them for
+    every feature of the row's entity and sets those that the input has, in one change: whatever
+    stood there, under whatever version, is gone. Tiles outside are withheld and left alone; last
+    values are written as ever. A row is found by the changes that name it: one that owes its tiles
+    in the span to events that the input does not have, and is touched by no other, keeps them.
 
     Args:
         features: what is kept of each entity; as given to `ExtractChanges`.
         horizon: as given to `ExtractChanges`, in seconds.
         covers_from: event time in microseconds from which the input is complete; the least, which
             is the default, means all.
+        covers_to: event time in microseconds up to which, itself left out, the input is complete;
+            the greatest, which is the default, means all.
+        repair: whether the span is to be repaired; both its ends must be given, and the input must
+            be bounded.
         mode: `stream`, `batch`, or `auto`: batch iff the input is bounded.
     """
 
     features: list[FeatureSet]
     horizon: float
     covers_from: int = MIN_MICROS
+    covers_to: int = MAX_MICROS
+    repair: bool = False
     mode: Literal["auto", "stream", "batch"] = "auto"
 
     def __post_init__(self) -> None:
@@ -79,10 +96,19 @@ class FoldEntities(beam.PTransform[PCollection[tuple[int, ChangePack]], PCollect
         if self.mode not in ("auto", "stream", "batch"):
             msg = f"mode={self.mode!r}: use auto, stream or batch"
             raise ValueError(msg)
+        if self.covers_from >= self.covers_to:
+            msg = f"covers_to={self.covers_to}: give a time after covers_from={self.covers_from}"
+            raise ValueError(msg)
+        if self.repair and not Coverage(self.covers_from, self.covers_to).is_closed:
+            msg = "repair=True: give covers_from and covers_to, the span that is to be repaired"
+            raise ValueError(msg)
 
     def expand(self, changes: PCollection[tuple[int, ChangePack]]) -> PCollection[RowChange]:
         """Fold by shard."""
         batch = changes.is_bounded if self.mode == "auto" else self.mode == "batch"
+        if self.repair and not (batch and changes.is_bounded):
+            msg = "repair=True: read a bounded input (files or an archive), in batch"
+            raise ValueError(msg)
         if batch:
             folded = (
                 changes
@@ -102,7 +128,7 @@ class _Shards:
     def __init__(self, given: FoldEntities) -> None:
         self._features = given.features
         self.horizon = round(given.horizon * 1_000_000)
-        self._covers_from = given.covers_from
+        self._coverage = Coverage(given.covers_from, given.covers_to)
         self._counters = {name: counter(name) for name in Tally.__struct_fields__}
         self._definitions: Definitions | None = None
 
@@ -110,7 +136,7 @@ class _Shards:
         """Return an empty shard."""
         if self._definitions is None:
             self._definitions = Definitions(self._features)
-        return EntityShard(self._definitions, self.horizon, self._covers_from)
+        return EntityShard(self._definitions, self.horizon, *self._coverage)
 
     def count(self, tally: Tally) -> None:
         """Add a tally to the counters."""
@@ -124,30 +150,14 @@ class _FoldGroup(beam.DoFn):
 
     def __init__(self, given: FoldEntities) -> None:
         self._shards = _Shards(given)
+        self._repair = given.repair
 
     def process(self, element: tuple[int, Iterable[ChangePack]]) -> Iterator[RowChange]:
         rows, tally = self._shards.new(), Tally()
         for pack in element[1]:
             tally.changes_unknown += rows.load(pack)
-        yield from rows.rows(tally)
+        yield from rows.repairs(tally) if self._repair else rows.rows(tally)
         self._shards.count(tally)
-
-
-class _Head(msgspec.Struct, array_like=True):
-    """The small part of a shard's state, written with every change.
-
-    `nonce` is the fence's; `logged` and `rewritten` are the bytes of the log now and when it was
-    last rewritten, `dropped` the values forgotten since.
-    """
-
-    clock: WatermarkClock
-    nonce: bytes = b""
-    logged: int = 0
-    rewritten: int = 0
-    dropped: int = 0
-
-
-_decode_head = msgspec.msgpack.Decoder(_Head).decode
 
 
 class _FoldStream(beam.DoFn):
@@ -185,9 +195,9 @@ class _FoldStream(beam.DoFn):
         kept = rows.absorb(pack, known.clock.lower, tally)
         changes = list(rows.changes(kept, tally))
         if kept.rows:
-            _append(log, known, kept)
-        if known.logged > 2 * known.rewritten + _SLACK_BYTES:
-            _rewrite(log, known, rows)
+            append_log(log, known, kept)
+        if has_doubled(known):
+            rewrite_log(log, known, rows)
         self._commit(shard, known, rows, head)
         self._shards.count(tally)
         yield from changes
@@ -207,7 +217,7 @@ class _FoldStream(beam.DoFn):
         if rows.is_due(known.clock.lower):
             known.dropped += rows.expire(known.clock.lower)
             if known.dropped >= max(1, rows.entries()):
-                _rewrite(log, known, rows)
+                rewrite_log(log, known, rows)
         if rows:
             self._set(tick, following)
         else:
@@ -215,42 +225,24 @@ class _FoldStream(beam.DoFn):
             known.clock.rest()
         self._commit(shard, known, rows, head)
 
-    def _read(self, head: Any) -> _Head:
-        encoded = head.read()
-        if encoded is None:
-            tick = max(_LEAST_TICK, self._shards.horizon // _TICKS)
-            return _Head(WatermarkClock(tick))
-        return _decode_head(encoded)
+    def _read(self, head: Any) -> FoldHead:
+        return read_head(head, max(_LEAST_TICK, self._shards.horizon // _TICKS))
 
-    def _take(self, shard: int, known: _Head, log: Any) -> EntityShard:
+    def _take(self, shard: int, known: FoldHead, log: Any) -> EntityShard:
         """Return the shard's rows and leave no copy behind: an exception must not keep one."""
         rows = self._fence.take(shard, known.nonce)
         if rows is None:
             rows = self._shards.new()
-            if sum(rows.load(_decode_pack(encoded)) for encoded in log.read()):
+            if read_log(log, rows):
                 # A feature that is declared again later must not find what it has missed since.
-                _rewrite(log, known, rows)
+                rewrite_log(log, known, rows)
         return rows
 
-    def _commit(self, shard: int, known: _Head, rows: EntityShard, head: Any) -> None:
+    def _commit(self, shard: int, known: FoldHead, rows: EntityShard, head: Any) -> None:
         known.nonce = self._fence.put(shard, rows)
-        head.write(_encode(known))
+        head.write(encode_head(known))
 
     @staticmethod
     def _set(tick: Any, target: int | None) -> None:
         if target is not None:
             tick.set(Timestamp(micros=target))
-
-
-def _append(log: Any, known: _Head, pack: ChangePack) -> None:
-    encoded = _encode(pack)
-    log.add(encoded)
-    known.logged += len(encoded)
-
-
-def _rewrite(log: Any, known: _Head, rows: EntityShard) -> None:
-    log.clear()
-    known.logged = known.dropped = 0
-    for pack in rows.snapshot():
-        _append(log, known, pack)
-    known.rewritten = known.logged

@@ -217,7 +217,8 @@ class BulkMutation:
 
     @staticmethod
     def _probe_of(row: EncodedRow) -> bytes:
-        return encode_probe(row.change.row_key, row.change.cells[0].family)
+        change = row.change
+        return encode_probe(change.row_key, (change.cells or change.clears)[0].family)
 
 
 def _nothing(code: StatusCode) -> str:

@@ -5,7 +5,8 @@ because a repeated field of a protocol buffer may be concatenated. So sizes are 
 what is left of a request again costs a join.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from google.cloud.bigtable_v2.types import bigtable
 
@@ -31,6 +32,7 @@ MAX_ROW_KEY_BYTES = 4_096
 _Request = bigtable.MutateRowsRequest.pb()
 _Entry = bigtable.MutateRowsRequest.Entry.pb()
 _ENTRY_TAG = b"\x12"  # field 2 of the request, length-delimited
+_MILLI = 1_000
 _PROBE_QUALIFIER = b"penstock-probe"
 
 
@@ -55,11 +57,12 @@ def request_head(table: str, app_profile: str = "") -> bytes:
 def encode_row(change: RowChange, max_bytes: int = MAX_ROW_BYTES) -> EncodedRow:
     """Encode a change; applied again it changes nothing.
 
-    Per cell: a SetCell with its explicit time and, before it, the deletion of the older versions
-    that it clears.
+    First the deletions of what the change clears; then per cell a SetCell with its explicit time
+    and, before it, the deletion of the older versions that it clears. Bigtable applies them in this
+    order.
 
     Raises:
-        UnwritableError: no cells, a bad row key or time, too many mutations or too many bytes.
+        UnwritableError: nothing to write, a bad row key or time, too many mutations or bytes.
     """
     _check(change)
     try:
@@ -68,6 +71,9 @@ def encode_row(change: RowChange, max_bytes: int = MAX_ROW_BYTES) -> EncodedRow:
         msg = "a number or a text does not fit the protocol"
         raise UnwritableError(msg) from None
     mutations, encoded = len(entry.mutations), entry.SerializeToString()
+    if not mutations:
+        msg = "no cells"
+        raise UnwritableError(msg)
     if mutations > MAX_MUTATIONS:
         msg = f"more than {MAX_MUTATIONS} mutations"
         raise UnwritableError(msg)
@@ -89,11 +95,11 @@ def _check(change: RowChange) -> None:
     rule = ""
     if not 0 < len(change.row_key) <= MAX_ROW_KEY_BYTES:
         rule = f"row key empty or over {MAX_ROW_KEY_BYTES} bytes"
-    elif not change.cells:
-        rule = "no cells"
-    elif min(cell.timestamp for cell in change.cells) < 0:
+    elif change.cells and min(cell.timestamp for cell in change.cells) < 0:
         # -1 would mean "the server's time": neither idempotent nor order-free.
         rule = "cell time before 1970"
+    elif change.clears and any(c.start % _MILLI or c.end % _MILLI for c in change.clears):
+        rule = "cleared time that is no whole millisecond"
     if rule:
         raise UnwritableError(rule)
 
@@ -102,21 +108,29 @@ def _entry(change: RowChange) -> bigtable.MutateRowsRequest.Entry:
     """Fill field by field: twice as fast as the messages' keyword constructors."""
     entry = _Entry(row_key=change.row_key)
     add = entry.mutations.add
+    for clear in change.clears:
+        _delete(add, clear.family, clear.qualifier.encode(), clear.start, clear.end)
     for cell in change.cells:
         qualifier = cell.qualifier.encode()
-        # An empty range is refused by the server, and there is nothing to clear in it.
-        if cell.clear_from is not None and cell.clear_from < cell.timestamp:
-            column = add().delete_from_column
-            column.family_name = cell.family
-            column.column_qualifier = qualifier
-            column.time_range.start_timestamp_micros = max(0, cell.clear_from)
-            column.time_range.end_timestamp_micros = cell.timestamp
+        if cell.clear_from is not None:
+            _delete(add, cell.family, qualifier, cell.clear_from, cell.timestamp)
         put = add().set_cell
         put.family_name = cell.family
         put.column_qualifier = qualifier
         put.timestamp_micros = cell.timestamp
         put.value = cell.value
     return entry
+
+
+def _delete(add: Callable[[], Any], family: str, qualifier: bytes, start: int, end: int) -> None:
+    start = max(0, start)
+    # The server refuses an empty range, and takes an end of 0 for none.
+    if start < end:
+        column = add().delete_from_column
+        column.family_name = family
+        column.column_qualifier = qualifier
+        column.time_range.start_timestamp_micros = start
+        column.time_range.end_timestamp_micros = end
 
 
 def _framed(encoded: bytes) -> bytes:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import msgspec
 
 from schemas.aggregates import AGGREGATIONS, is_saturated
-from schemas.cells import Cell
+from schemas.cells import TILE_FAMILY, Cell, Clear, RowChange
 from schemas.changes import MINUTE, RowPart
+from schemas.coverage import Coverage
 from schemas.feature_set import FeatureSet
 from schemas.tiles import TileForm, state_cell
 
@@ -43,6 +44,10 @@ class Definitions:
         self.ranks = {slot: rank for rank, slot in enumerate(self.tiles)}
         self.merges = {f.slot: AGGREGATIONS[f.aggregate].merge for f in features}
         self.sums = frozenset(f.slot for f in features if f.aggregate == "sum")
+        self._by_entity = {
+            each.entity.encode(): sorted(map(TileForm.of, each.features), key=lambda f: f.name)
+            for each in kept
+        }
 
     def cells(self, row: RowPart, tally: Tally) -> list[Cell]:
         """Return the cells of a row or of what has changed in it, sorted by place."""
@@ -66,3 +71,25 @@ class Definitions:
             tally.sums_saturated += slot in self.sums and is_saturated(entry)
             cells.append(cell)
         return cells
+
+    def repair(self, row: RowPart, coverage: Coverage, tally: Tally) -> RowChange:
+        """Return a change after which the covered tiles are those of `row` and no others.
+
+        Of every feature of the row's entity the whole tiles inside `coverage` are emptied first, so
+        the cells have nothing to clear by themselves. `row` holds no tiles outside of it.
+        """
+        cells = [
+            cell if cell.clear_from is None else msgspec.structs.replace(cell, clear_from=None)
+            for cell in self.cells(row, tally)
+        ]
+        entity = row.row_key.split(b"#", 2)[1]
+        return RowChange(row.row_key, cells, self._clears(entity, coverage))
+
+    def _clears(self, entity: bytes, coverage: Coverage) -> tuple[Clear, ...]:
+        clears = []
+        for form in self._by_entity.get(entity, ()):
+            start, end = coverage.whole_tiles(form.length)
+            # A cell has no time before 1970.
+            if max(0, start) < end:
+                clears.append(Clear(TILE_FAMILY, form.name, max(0, start), end))
+        return tuple(clears)

@@ -3,22 +3,24 @@
 `schemas.cell_lines` gives the form and says how a reader combines lines.
 """
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import apache_beam as beam
+import msgspec
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.cell_lines import CellLine, lines_of, parse_line
+from schemas.cell_lines import CellLine, ClearLine, lines_of, parse_line
 from schemas.cells import RowChange
 from transforms.counters import counter
 from transforms.object_names import pack, unpack
 from transforms.object_store import check_path, read_objects, replace_object
 from transforms.write_objects import WriteObjects, globally, lines_form
 
-__all__ = ["WriteCellLines", "is_one_file", "read_cell_lines"]
+__all__ = ["WriteCellLines", "is_one_file", "read_cell_lines", "read_lines"]
 
 _FILE_SUFFIXES = (".ndjson", ".jsonl", ".json")
 _LINES_A_PACK = 20_000
@@ -32,8 +34,10 @@ class WriteCellLines(beam.PTransform[PCollection[RowChange], PCollection[str]]):
     A path that ends in `.ndjson`, `.jsonl` or `.json` is one file, also where there are no cells;
     it replaces an older one, and its lines must fit one worker's memory. Any other path is a folder
     of objects with content-derived names, as in `WriteObjects`; objects of another run stay.
-    What a cell clears is not written: the greatest version counts. A stream needs a folder.
-    Counters: `mutations` and `written`, as in `WriteCells`, which refuses; this never does.
+    What a cell clears is not written: the greatest version counts. What a repair clears is, in
+    lines of its own, so its lines belong in a place of their own. A stream needs a folder.
+    Counters: `mutations` and `written`, as in `WriteCells`, which refuses; this never does; and
+    `cells_written`, which counts lines.
 
     Args:
         path: local path or gs://BUCKET/PATH.
@@ -68,9 +72,31 @@ def is_one_file(path: str) -> bool:
 
 
 def read_cell_lines(path: str) -> Iterator[CellLine]:
-    """Yield the cells of a file, or of all NDJSON objects below a folder."""
-    for _, content in read_objects(path, ".ndjson"):
-        yield from map(parse_line, content.splitlines())
+    """Yield the cells that one run set: of a file, or of all NDJSON objects below a folder.
+
+    Raises:
+        ValueError: a line is none; one line that names the object and the line's number.
+    """
+    return (line for line in read_lines(path) if isinstance(line, CellLine))
+
+
+def read_lines(path: str) -> Iterator[CellLine | ClearLine]:
+    """Yield the cells and the clears of one run, as `schemas.cell_lines.applied` takes them.
+
+    Raises:
+        ValueError: as in `read_cell_lines`.
+    """
+    for name, content in read_objects(path, ".ndjson"):
+        for number, line in enumerate(io.BytesIO(content), 1):
+            yield _parsed(line, name, number)
+
+
+def _parsed(line: bytes, name: str, number: int) -> CellLine | ClearLine:
+    try:
+        return parse_line(line)
+    except msgspec.DecodeError as error:
+        msg = f"{name} line {number} is no cell: {error}"
+        raise ValueError(msg) from None
 
 
 @dataclass

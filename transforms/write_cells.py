@@ -9,7 +9,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.bigtable_table import TableName
+from schemas.bigtable_table import TABLE_ATTRIBUTE, TableName
 from schemas.cell_lines import change_json
 from schemas.cells import RowChange
 from schemas.events import RawEvent
@@ -24,13 +24,13 @@ from transforms.mutation_batch import (
     UnwritableError,
     encode_row,
 )
+from transforms.request_order import RequestOrder
 
 __all__ = ["WriteCells", "Written", "refused_change"]
 
 _STEP = "WriteCells"
 _REJECTED = "rejected"
 _Place = tuple[Any, Any]  # timestamp and window of an element
-_CellPlace = tuple[str, str, int]
 
 
 class Written(NamedTuple):
@@ -44,17 +44,19 @@ class Written(NamedTuple):
 class WriteCells(beam.PTransform[PCollection[RowChange], Written]):
     """PCollection[RowChange] -> `Written(written, rejected)`.
 
-    Each change is one atomic mutation of its row: per cell a SetCell with the cell's time and,
-    before it, the deletion of the versions that it clears. It is idempotent, so a request that is
-    cut, a retry and a repeated bundle do no harm. Rows are written in no order, and a row may stand
-    twice in one request; but of two values for one cell (same time, as after two events in one
-    millisecond) the second is only sent when the first is settled, so the last one stays.
+    Each change is one atomic mutation of its row: first what the change clears, then per cell a
+    SetCell with the cell's time and, before it, the deletion of the versions that it clears. It is
+    idempotent, so a request that is cut, a retry and a repeated bundle do no harm. Rows are written
+    in no order, and a row may stand twice in one request; but of two values for one cell (same
+    time, as after two events in one millisecond) the second is only sent when the first is settled,
+    so the last one stays, and so it is with a cell in a span that another change clears.
 
     Changes are buffered by bundle, up to the bounds of one request. A status that blames the row
     refuses it; a transient one is tried again with backoff until `deadline`, then the row is
     refused if others can be written. A refused change leaves as `Rejected` with reason
-    `mutation_refused`, the status as detail, and as payload the change as JSON, which
-    `schemas.cell_lines.parse_change` reads back. Elements keep their window and timestamp.
+    `mutation_refused`, the status as detail, the table as an attribute, and as payload the change
+    as JSON, which `schemas.cell_lines.parse_change` reads back. Elements keep their window and
+    timestamp.
     Counters: `mutations` = `written` + `refused`, and `write_retries`.
 
     Raises, at run time: `NothingWrittenError`, which fails the bundle, so that the engine repeats
@@ -107,13 +109,14 @@ class WriteCells(beam.PTransform[PCollection[RowChange], Written]):
         return Written(outputs.written, outputs[_REJECTED])
 
 
-def refused_change(change: RowChange, detail: str) -> Rejected:
-    """Refuse a change; its payload can be applied again.
+def refused_change(change: RowChange, detail: str, table: str) -> Rejected:
+    """Refuse a change; its payload can be applied again to the table that it was meant for.
 
-    >>> refused_change(RowChange(b"r", []), "INVALID_ARGUMENT").detail
+    >>> refused_change(RowChange(b"r", []), "INVALID_ARGUMENT", "projects/p/...").detail
     'INVALID_ARGUMENT'
     """
-    return reject(RawEvent(change_json(change)), _STEP, Reason.MUTATION_REFUSED, detail)
+    raw = RawEvent(change_json(change), {TABLE_ATTRIBUTE: table})
+    return reject(raw, _STEP, Reason.MUTATION_REFUSED, detail)
 
 
 class _WriteRows(beam.DoFn):
@@ -147,11 +150,11 @@ class _WriteRows(beam.DoFn):
             row = encode_row(change, self._constants.max_row_bytes)
         except UnwritableError as rule:
             self._counted(1, 1)
-            yield _refusal(change, f"INVALID_ARGUMENT: {rule}", place)
+            yield self._refusal(change, f"INVALID_ARGUMENT: {rule}", place)
             return
-        if self._is_full_with(row) or self._contradicts(change):
+        if self._is_full_with(row) or not self._order.allows(change):
             yield from self._flush()
-        self._first.setdefault(change.row_key, change)
+        self._order.add(change)
         self._rows.append(row)
         self._places.append(place)
         self._bytes += len(row.entry)
@@ -168,8 +171,7 @@ class _WriteRows(beam.DoFn):
         self._rows: list[EncodedRow] = []
         self._places: list[_Place] = []
         self._bytes = self._mutations = 0
-        self._first: dict[bytes, RowChange] = {}
-        self._values: dict[bytes, dict[_CellPlace, bytes]] = {}
+        self._order = RequestOrder()
 
     def _is_full_with(self, row: EncodedRow) -> bool:
         constants = self._constants
@@ -178,18 +180,6 @@ class _WriteRows(beam.DoFn):
             or self._bytes + len(row.entry) > constants.max_bytes_per_request
             or self._mutations + row.mutations > constants.max_mutations_per_request
         )
-
-    def _contradicts(self, change: RowChange) -> bool:
-        """Say whether a cell has another value in this request, in which order does not count."""
-        first = self._first.get(change.row_key)
-        if first is None:
-            return False
-        # Most rows are in a request once: the values of the others are only looked up then.
-        held = self._values.get(change.row_key)
-        if held is None:
-            held = self._values[change.row_key] = _values_of(first)
-        values = _values_of(change)
-        return any(held.setdefault(place, value) != value for place, value in values.items())
 
     def _flush(self) -> Iterator[Any]:
         rows, places = self._rows, self._places
@@ -200,7 +190,7 @@ class _WriteRows(beam.DoFn):
         self._counted(len(rows), len(refused))
         for index, (row, place) in enumerate(zip(rows, places, strict=True)):
             if index in refused:
-                yield _refusal(row.change, refused[index].name, place)
+                yield self._refusal(row.change, refused[index].name, place)
             else:
                 yield WindowedValue(row.change.row_key, place[0], [place[1]])
 
@@ -209,13 +199,7 @@ class _WriteRows(beam.DoFn):
         self._count["written"].inc(mutations - refused)
         self._count["refused"].inc(refused)
 
-
-def _values_of(change: RowChange) -> dict[_CellPlace, bytes]:
-    return {(cell.family, cell.qualifier, cell.timestamp): cell.value for cell in change.cells}
-
-
-def _refusal(change: RowChange, detail: str, place: _Place) -> TaggedOutput:
-    timestamp, window = place
-    return TaggedOutput(
-        _REJECTED, WindowedValue(refused_change(change, detail), timestamp, [window])
-    )
+    def _refusal(self, change: RowChange, detail: str, place: _Place) -> TaggedOutput:
+        timestamp, window = place
+        refused = refused_change(change, detail, self._constants.table)
+        return TaggedOutput(_REJECTED, WindowedValue(refused, timestamp, [window]))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.bigtable_table import TableName
 from schemas.cell_lines import parse_change
-from schemas.cells import Cell, RowChange
+from schemas.cells import Cell, Clear, RowChange
 from tests.engine import run_batch
 from transforms.bigtable_connection import Connection
 from transforms.mutate_rows import BulkMutation, NothingWrittenError, Patience
@@ -146,3 +146,28 @@ def test_a_missing_table_fails_the_job_with_one_line(table):
     with pytest.raises(NothingWrittenError, match="NOT_FOUND: create the table") as raised:
         write(f"{table}x", [RowChange(b"r", [state(1)])])
     assert "\n" not in str(raised.value)
+
+
+def test_one_change_clears_whole_tiles_and_then_sets_them(table):
+    """DeleteFromColumn, then SetCell inside the same span, in one mutation: in this order."""
+    over = [Cell("t", "views", hour * HOUR + 9_000, b"over") for hour in (0, 1, 2, 3)]
+    state_cell = state(4)
+    write(table, [RowChange(b"r", [*over, state_cell])])
+    repaired = Cell("t", "views", HOUR + 2_000, b"right")
+    repair = RowChange(b"r", [repaired], (Clear("t", "views", HOUR, 3 * HOUR),))
+    for _ in range(2):
+        write(table, [repair])
+        assert read(table) == {
+            (b"r", "s", "plan"): {state_cell.timestamp: state_cell.value},
+            (b"r", "t", "views"): {
+                9_000: b"over",
+                HOUR + 2_000: b"right",
+                3 * HOUR + 9_000: b"over",
+            },
+        }
+
+
+def test_a_row_that_is_cleared_wholly_is_gone(table):
+    write(table, [RowChange(b"r", [tile(1, 3)]), RowChange(b"kept", [tile(1, 3)])])
+    write(table, [RowChange(b"r", [], (Clear("t", "views", HOUR, 2 * HOUR),))])
+    assert {row for row, _, _ in read(table)} == {b"kept"}

@@ -12,9 +12,9 @@ from local.plain_values import pseudonym_of
 from local.plan import Faults, Plan
 from local.truth import Truth
 from pipelines import hot_path
-from schemas.cell_lines import parse_line
 from schemas.contract import load_contracts
 from tests.local.own_contracts import own_contracts
+from transforms.write_cell_lines import read_cell_lines
 
 KEY = b"k7:sixteen bytes or more"
 FAULTS = Faults(0.05, 0.1, 0.2, 0.01, 0.01, 0.05, 0, 0.1)
@@ -80,11 +80,8 @@ def personal_contracts(folder: Path) -> Path:
 
 
 def cells_of(folder: Path):
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        for line in file.read_bytes().splitlines():
-            cell = parse_line(line)
-            key = cell.key.decode()
-            yield key, cell.family, cell.qualifier, cell.timestamp_micros, cell.value
+    for cell in read_cell_lines(str(folder)):
+        yield cell.key.decode(), cell.family, cell.qualifier, cell.timestamp_micros, cell.value
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["shipped", "every kind, personal ids"])

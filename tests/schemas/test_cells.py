@@ -1,9 +1,10 @@
 import hashlib
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.cells import Cell, RowChange, row_key
+from schemas.cells import Cell, Clear, RowChange, row_key
 from schemas.changes import ChangePack, RowPart
 from schemas.coders import StructCoder
 
@@ -32,6 +33,14 @@ def test_a_key_can_be_taken_apart(identifier):
 def test_changes_survive_their_coder():
     change = RowChange(b"k", [Cell("t", "n", 2_000, b"\x00", clear_from=0), Cell("s", "p", 1, b"")])
     assert StructCoder(RowChange).decode(StructCoder(RowChange).encode(change)) == change
+    repair = RowChange(b"k", [], (Clear("t", "n", 0, 3_600_000),))
+    assert StructCoder(RowChange).decode(StructCoder(RowChange).encode(repair)) == repair
     tiles = {5: {1: 2, 2: [1, 2**63 - 1], 3: [1, b"\x7f" * 9], 4: [1, {"x": None}, b""], 5: None}}
     pack = ChangePack([RowPart(b"\xff", {1: (2, "e", True), 2: (3, "e", -1.5)}, tiles)])
     assert StructCoder(ChangePack).decode(StructCoder(ChangePack).encode(pack)) == pack
+
+
+def test_a_change_that_was_encoded_before_there_were_clears_is_read():
+    encoded = msgspec.msgpack.encode([b"k", [["s", "p", 1_000, b"v", None]]])
+    change = RowChange(b"k", [Cell("s", "p", 1_000, b"v")])
+    assert StructCoder(RowChange).decode(encoded) == change

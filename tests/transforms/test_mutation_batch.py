@@ -3,7 +3,7 @@ from google.cloud.bigtable_v2.types import bigtable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.cells import Cell, RowChange
+from schemas.cells import Cell, Clear, RowChange
 from transforms.mutation_batch import UnwritableError, encode_probe, encode_row, request_head
 
 TABLE = "projects/p/instances/i/tables/t"
@@ -16,8 +16,12 @@ cells = st.builds(
     value=st.binary(max_size=300),
     clear_from=st.none() | times,
 )
+spans = st.builds(Clear, st.sampled_from(["s", "t"]), st.text(max_size=20), times, times)
 changes = st.builds(
-    RowChange, row_key=st.binary(min_size=1, max_size=200), cells=st.lists(cells, min_size=1)
+    RowChange,
+    row_key=st.binary(min_size=1, max_size=200),
+    cells=st.lists(cells, min_size=1),
+    clears=st.lists(spans, max_size=3).map(tuple),
 )
 
 
@@ -27,6 +31,9 @@ def request_of(*rows):
 
 
 def expected(change):
+    for clear in change.clears:
+        if clear.start < clear.end:
+            yield ("delete", clear.family, clear.qualifier.encode(), clear.start, clear.end)
     for cell in change.cells:
         qualifier = cell.qualifier.encode()
         if cell.clear_from is not None and cell.clear_from < cell.timestamp:
@@ -68,6 +75,8 @@ def test_the_size_of_a_row_is_exact_over_one_and_two_length_bytes():
         (RowChange(b"", [Cell("s", "q", 0, b"")]), "row key"),
         (RowChange(b"k" * 4_097, [Cell("s", "q", 0, b"")]), "row key"),
         (RowChange(b"r", []), "no cells"),
+        (RowChange(b"r", [], (Clear("t", "q", 5_000, 5_000),)), "no cells"),
+        (RowChange(b"r", [], (Clear("t", "q", 0, 5),)), "no whole millisecond"),
         (RowChange(b"r", [Cell("s", "q", -1, b"")]), "before 1970"),
         (RowChange(b"r", [Cell("s", "q", 2**63, b"")]), "does not fit"),
         (RowChange(b"r", [Cell("s", "\ud800", 0, b"")]), "does not fit"),
@@ -90,4 +99,29 @@ def test_a_probe_deletes_a_column_that_nobody_writes_and_sets_nothing():
     assert (entry.row_key, [*read_back(entry)]) == (
         b"r",
         [("delete", "t", b"penstock-probe", 0, 0)],
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        RowChange(b"r", [Cell("t", "q", 0, b"", -5_000)]),
+        RowChange(b"r", [Cell("t", "q", 0, b"")], (Clear("t", "q", -5_000, 0),)),
+    ],
+)
+def test_a_span_before_1970_is_not_sent_as_the_span_without_an_end_that_it_would_be(change):
+    (entry,) = request_of(encode_row(change)).entries
+    assert [*read_back(entry)] == [("set", "t", b"q", 0, b"")]
+
+
+def test_a_change_may_clear_and_set_nothing():
+    row = encode_row(RowChange(b"r", [], (Clear("t", "q", 1_000, 5_000),)))
+    (entry,) = request_of(row).entries
+    assert ([*read_back(entry)], row.mutations) == ([("delete", "t", b"q", 1_000, 5_000)], 1)
+
+
+def test_a_change_without_clears_is_the_bytes_that_it_always_was():
+    change = RowChange(b"r", [Cell("t", "q", 3_602_000, b"v", 3_600_000)])
+    assert encode_row(change).entry.hex() == (
+        "122b0a0172121412120a01741201711a0a0880dddb0110d0ecdb0112100a0e0a017412017118d0ecdb01220176"
     )

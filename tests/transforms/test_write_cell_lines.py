@@ -3,9 +3,10 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.test_stream import TestStream
 
-from schemas.cells import Cell, RowChange
+from schemas.cell_lines import ClearLine, applied
+from schemas.cells import Cell, Clear, RowChange
 from tests.engine import run_batch
-from transforms.write_cell_lines import WriteCellLines, read_cell_lines
+from transforms.write_cell_lines import WriteCellLines, read_cell_lines, read_lines
 
 
 def changes(count):
@@ -76,3 +77,30 @@ def test_a_stream_must_name_a_folder(tmp_path):
     stream = pipeline | TestStream()
     with pytest.raises(ValueError, match="needs a folder"):
         _ = stream | WriteCellLines(str(tmp_path / "c.ndjson"))
+
+
+@pytest.mark.parametrize("name", ["repair", "repair.ndjson"])
+def test_a_repair_is_applied_to_what_an_earlier_run_left(tmp_path, name):
+    write(changes(3), tmp_path / "live")
+    repaired = [RowChange(b"r1", [Cell("t", "b", 1_000, b"z")], (Clear("t", "b", 0, 9_000),))]
+    write(repaired, tmp_path / name)
+    assert cells(tmp_path / name) == [("r1", "t", "b", 1_000, b"z")]
+    lines = list(read_lines(str(tmp_path / name)))
+    assert [line.clear_to_micros for line in lines if isinstance(line, ClearLine)] == [9_000]
+    stands = applied(read_lines(str(tmp_path / "live")), lines)
+    tiles = {(line.row_key, line.timestamp_micros, line.value) for line in stands}
+    assert tiles - {(f"r{n}", n * 1_000, b"x") for n in range(3)} == {
+        ("r0", 0, b"y"),
+        ("r1", 1_000, b"z"),
+        ("r2", 0, b"y"),
+    }
+
+
+def test_a_line_that_is_none_is_named_without_its_value(tmp_path):
+    file = tmp_path / "c.ndjson"
+    good = b'{"row_key":"r","family":"s","qualifier":"q","timestamp_micros":1,"value":"eA=="}\n'
+    file.write_bytes(good + good.replace(b"1", b'"secret"'))
+    with pytest.raises(ValueError, match="line 2 is no cell") as raised:
+        list(read_cell_lines(str(file)))
+    assert str(file) in str(raised.value)
+    assert "secret" not in str(raised.value)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.cell_lines import parse_change
-from schemas.cells import Cell, RowChange
+from schemas.cells import Cell, Clear, RowChange
 from schemas.events import RawEvent
 from schemas.rejected import Rejected
 from tests.engine import run_batch
@@ -191,6 +191,37 @@ def test_two_values_for_one_cell_are_written_in_their_order_whatever_fails(serve
     for request in fake.requests:
         asked = [entry.row_key for entry in request.entries]
         assert len(asked) == len(set(asked))
+
+
+def any_repair(key=b"r0", value=b"repaired"):
+    return RowChange(
+        key, [Cell("t", "f0", 3_602_000, value)], (Clear("t", "f0", 3_600_000, 7_200_000),)
+    )
+
+
+@pytest.mark.parametrize("first_try", [Code.OK, Code.UNAVAILABLE])
+def test_what_a_change_clears_and_what_others_set_in_it_are_written_in_their_order(
+    serve, first_try
+):
+    fake = serve(FakeBigtable(by_row({b"r0": [first_try, Code.OK]})))
+    over = RowChange(b"r0", [Cell("t", "f0", 3_609_000, b"too many")])
+    after = RowChange(b"r0", [Cell("t", "f0", 3_605_000, b"after")])
+    outcome = write([over, any_repair(), after])
+    assert fake.rows[b"r0"] == {("t", b"f0"): {3_602_000: b"repaired", 3_605_000: b"after"}}
+    assert len(outcome["written"]) == 3
+    for request in fake.requests:
+        assert len(request.entries) == 1
+
+
+def test_a_refused_repair_comes_back_with_what_it_clears(serve):
+    bare = RowChange(b"r1", [], any_repair().clears)
+    script = {b"r0": [Code.INVALID_ARGUMENT], b"r1": [Code.RESOURCE_EXHAUSTED]}
+    serve(FakeBigtable(by_row(script)))
+    outcome = write([any_repair(), bare, RowChange(b"r2", [], bare.clears)], deadline=0.3)
+    assert outcome["written"] == [b"r2"]
+    found = {parse_change(rejected.payload).row_key: rejected for rejected in outcome["rejected"]}
+    assert parse_change(found[b"r0"].payload) == any_repair()
+    assert parse_change(found[b"r1"].payload) == bare
 
 
 def test_versions_and_repetitions_of_a_cell_share_a_request(serve):
