@@ -1,7 +1,7 @@
 """Lists what an archive holds, hour by hour, from the names of its files."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -36,6 +36,7 @@ from transforms.object_store import (
 __all__ = ["ArchivedHour", "list_hour", "list_hours", "list_sources", "read_marker"]
 
 _DAY = "dt="
+_BadRecord = Callable[[str], None] | None
 
 
 class ArchivedHour(NamedTuple):
@@ -77,12 +78,24 @@ def list_sources(root: str) -> list[str]:
 
 
 def list_hours(
-    root: str, source: str, first: int = MIN_MICROS, last: int = MAX_MICROS
+    root: str,
+    source: str,
+    first: int = MIN_MICROS,
+    last: int = MAX_MICROS,
+    on_bad_record: _BadRecord = None,
 ) -> Iterator[ArchivedHour]:
     """Yield the hours of a source that may hold messages published in [first, last), in order.
 
     Lists day by day, so memory is that of a day's names; of the objects none is opened, only the
     few records of compactions.
+
+    Args:
+        root: of the archive.
+        source: one of `list_sources`.
+        first: publish time in microseconds, included.
+        last: publish time in microseconds, excluded.
+        on_bad_record: gets the line about a damaged record, which then replaces nothing; by
+            default it is an error.
 
     Raises:
         ObjectStoreError: the place cannot be listed, or a record of a compaction cannot be read.
@@ -91,15 +104,16 @@ def list_hours(
     for day in list_folders(place):
         start = _start_of_day(day)
         if start is not None and start < last and start + 24 * HOUR > first:
-            for hour in _hours_of_day(f"{place}/{day}", source):
-                if hour.start < last and hour.start + HOUR > first:
-                    yield hour
+            for hour, files in _hours_of_day(f"{place}/{day}"):
+                if hour < last and hour + HOUR > first:
+                    folder = files[0].path.rpartition("/")[0]
+                    yield _hour(source, hour, folder, files, on_bad_record)
 
 
-def list_hour(root: str, source: str, start: int) -> ArchivedHour:
-    """Return one hour, given its start; it may be empty."""
+def list_hour(root: str, source: str, start: int, on_bad_record: _BadRecord = None) -> ArchivedHour:
+    """Return one hour, given its start; it may be empty. Records: as `list_hours`."""
     folder = f"{root}/{EVENTS}/{hour_folder(source, start)}"
-    return _hour(source, start, folder, list(list_objects(folder)))
+    return _hour(source, start, folder, list(list_objects(folder)), on_bad_record)
 
 
 def read_marker(root: str, source: str) -> int | None:
@@ -127,7 +141,7 @@ def _start_of_day(folder: str) -> int | None:
     return (day.toordinal() - datetime.date(1970, 1, 1).toordinal()) * 24 * HOUR
 
 
-def _hours_of_day(place: str, source: str) -> Iterator[ArchivedHour]:
+def _hours_of_day(place: str) -> Iterator[tuple[int, list[Listed]]]:
     by_folder: dict[str, list[Listed]] = {}
     for listed in list_objects(place):
         folder, _, _ = listed.path.rpartition("/")
@@ -135,23 +149,28 @@ def _hours_of_day(place: str, source: str) -> Iterator[ArchivedHour]:
     for folder in sorted(by_folder):
         found = parse_hour_folder("/".join(folder.rsplit("/", 3)[1:]))
         if found is not None:
-            yield _hour(source, found[1], folder, by_folder[folder])
+            yield found[1], by_folder[folder]
 
 
-def _hour(source: str, start: int, folder: str, files: list[Listed]) -> ArchivedHour:
+def _hour(
+    source: str, start: int, folder: str, files: list[Listed], on_bad_record: _BadRecord
+) -> ArchivedHour:
     named = {listed.path.rpartition("/")[2]: listed for listed in files}
     entries = [parse_name(name) for name in named if name.endswith(ENTRY_SUFFIX)]
-    records = tuple(
-        _record(listed.path) for name, listed in named.items() if name.endswith(RECORD_SUFFIX)
-    )
+    paths = [listed.path for name, listed in named.items() if name.endswith(RECORD_SUFFIX)]
+    found = (_record(path, on_bad_record) for path in paths)
+    records = tuple(record for record in found if record is not None)
     seen = view((entry for entry in entries if entry is not None), records)
     objects = {name: listed for name, listed in named.items() if name.endswith(OBJECT_SUFFIX)}
     return ArchivedHour(source, start, folder, *seen, objects, records)
 
 
-def _record(path: str) -> Replacement:
+def _record(path: str, on_bad_record: _BadRecord) -> Replacement | None:
     try:
         return Replacement.from_json(read_object(path) or b"")
     except (msgspec.DecodeError, UnicodeDecodeError):
         msg = f"{path}: no record of a compaction; move it away"
-        raise ObjectStoreError(msg) from None
+        if on_bad_record is None:
+            raise ObjectStoreError(msg) from None
+        on_bad_record(msg)
+        return None

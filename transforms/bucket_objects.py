@@ -53,12 +53,7 @@ def delete(path: str) -> bool:
 def update(path: str, change: Callable[[bytes | None], bytes | None]) -> bool:
     """Replace an object by what `change` makes of it (None: leave it); another's change counts."""
     while True:
-        blob = _blob(path)
-        try:
-            content: bytes | None = blob.download_as_bytes(retry=_RETRY)
-            generation = int(blob.generation or 0)
-        except NotFound:
-            content, generation = None, 0
+        content, generation = _versioned(path)
         changed = change(content)
         if changed is None:
             return False
@@ -84,6 +79,21 @@ def folders(path: str) -> list[str]:
     for _ in found:
         pass
     return sorted(name.removeprefix(prefix).rstrip("/") for name in found.prefixes)
+
+
+def _versioned(path: str) -> tuple[bytes | None, int]:
+    """Return an object's content and the generation that has it; None and 0 where there is none."""
+    while True:
+        blob = _blob(path)
+        try:
+            # Not every service tells the generation together with the content.
+            blob.reload(retry=_RETRY)
+            generation = int(blob.generation)
+            return blob.download_as_bytes(if_generation_match=generation, retry=_RETRY), generation
+        except NotFound:
+            return None, 0
+        except PreconditionFailed:
+            continue
 
 
 def _upload(path: str, data: bytes, generation: int | None) -> bool:

@@ -4,10 +4,12 @@ A file is written beside its place, flushed to the disk and moved there, so that
 never seen, not even after a power cut. Names that begin with a dot are nobody's objects.
 """
 
+import contextlib
 import fcntl
 import os
 import pathlib
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -41,7 +43,12 @@ def create(path: str, data: bytes) -> bool:
 
 def put(path: str, data: bytes) -> None:
     """Write a file, whether there was one or not."""
-    os.replace(_beside(path, data), path)
+    beside = _beside(path, data)
+    try:
+        os.replace(beside, path)
+    except OSError:
+        os.unlink(beside)
+        raise
     _settle(os.path.dirname(path))
 
 
@@ -65,7 +72,7 @@ def delete(path: str) -> bool:
 def update(path: str, change: Callable[[bytes | None], bytes | None]) -> bool:
     """Replace a file by what `change` makes of it (None: leave it), one process at a time."""
     folder, name = os.path.split(path)
-    os.makedirs(folder or ".", exist_ok=True)
+    _make(folder)
     with open(os.path.join(folder, f".{name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         changed = change(read(path))
@@ -76,14 +83,14 @@ def update(path: str, change: Callable[[bytes | None], bytes | None]) -> bool:
 
 def listed(path: str, suffix: str) -> Iterator[Listed]:
     """Yield the files below a folder with this suffix, by path; the path of a file yields it."""
-    root = pathlib.Path(path)
-    for file in [root] if root.is_file() else sorted(root.rglob(f"*{suffix}")):
+    root = str(pathlib.Path(path))
+    for file in [root] if os.path.isfile(root) else sorted(_files(root, suffix)):
         try:
-            known = file.stat()
+            known = os.stat(file)
         except FileNotFoundError:
             continue
-        if file.is_file() and not file.name.startswith("."):
-            yield Listed(str(file), known.st_size, known.st_mtime_ns // 1000)
+        if stat.S_ISREG(known.st_mode) and not os.path.basename(file).startswith("."):
+            yield Listed(file, known.st_size, known.st_mtime_ns // 1000)
 
 
 def folders(path: str) -> list[str]:
@@ -95,15 +102,43 @@ def folders(path: str) -> list[str]:
         return []
 
 
+def _files(root: str, suffix: str) -> Iterator[str]:
+    for folder, _, names in os.walk(root, onerror=_refuse):
+        # As plain text: a hundred thousand objects of pathlib take seconds.
+        place = os.path.join(folder, "").removeprefix("./")
+        yield from (place + name for name in names if name.endswith(suffix))
+
+
+def _refuse(error: OSError) -> None:
+    """Pass over a folder that is not there; what must not be read is not the same as nothing."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
 def _beside(path: str, data: bytes) -> str:
     folder, name = os.path.split(path)
-    os.makedirs(folder or ".", exist_ok=True)
+    _make(folder)
     beside = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
-    with open(beside, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(beside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise
     return beside
+
+
+def _make(folder: str) -> None:
+    """Make a folder and those above it, each on the disk: what is in a lost one is lost."""
+    if folder and not os.path.isdir(folder):
+        above = os.path.dirname(folder)
+        _make(above)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+        _settle(above)
 
 
 def _settle(folder: str) -> None:

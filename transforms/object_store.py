@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from transforms import bucket_objects, folder_objects
 from transforms.folder_objects import Listed
@@ -27,6 +28,7 @@ __all__ = [
 _Result = TypeVar("_Result")
 
 _GS = "gs://"
+_FAILURES = (OSError, GoogleAPIError, GoogleAuthError, DataCorruption, InvalidResponse)
 
 
 class ObjectStoreError(RuntimeError):
@@ -65,7 +67,8 @@ def update_object(path: str, change: Callable[[bytes | None], bytes | None]) -> 
     """Replace an object by what `change` makes of its content; return whether it was replaced.
 
     `change` gets None where there is no object, and returns None to leave it as it is. It is called
-    again where somebody else was quicker, so no two changes ever overwrite each other.
+    again where somebody else was quicker, so no two changes ever overwrite each other; and, in a
+    bucket, where the answer to a write was lost: a change that is made twice must do no harm.
     """
     updated: bool = _guarded(path, lambda: _store(path).update(path, change))
     return updated
@@ -117,6 +120,6 @@ def _store(path: str) -> ModuleType:
 def _guarded(path: str, action: Callable[[], _Result]) -> _Result:
     try:
         return action()
-    except (OSError, GoogleAPIError, GoogleAuthError) as error:
+    except _FAILURES as error:
         msg = f"{path}: {' '.join(str(error).split())}; check that the place exists and is writable"
         raise ObjectStoreError(msg) from None

@@ -1,10 +1,30 @@
+"""The object store: a local folder, and what a bucket's answers come to."""
+
+import errno
 import http.server
+import os
+import pathlib
+import subprocess
+import sys
 import threading
 from typing import ClassVar
 
 import pytest
+from google.cloud.storage.exceptions import DataCorruption
 
-from transforms.object_store import ObjectStoreError, create_object
+from tests.transforms.object_store_contract import ObjectStoreContract, paths
+from transforms import bucket_objects
+from transforms.object_store import (
+    ObjectStoreError,
+    create_object,
+    list_objects,
+    read_object,
+    read_objects,
+    replace_object,
+    update_object,
+)
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Bucket(http.server.BaseHTTPRequestHandler):
@@ -72,3 +92,115 @@ def test_a_file_in_the_place_of_a_folder_is_an_error_of_one_line(tmp_path):
     with pytest.raises(ObjectStoreError, match="check that the place") as raised:
         create_object(str(tmp_path / "file" / "x.avro"), b"")
     assert "\n" not in str(raised.value)
+
+
+class TestFolderObjects(ObjectStoreContract):
+    """A local folder."""
+
+    @pytest.fixture
+    def place(self, tmp_path):
+        return str(tmp_path / "some folder")
+
+    @pytest.fixture
+    def unusable(self, tmp_path):
+        (tmp_path / "file").write_bytes(b"")
+        return str(tmp_path / "file")
+
+
+def test_an_update_by_other_processes_is_not_lost_either(tmp_path):
+    path = str(tmp_path / "counter")
+    program = (
+        "import sys; from transforms.folder_objects import update\n"
+        "for _ in range(20): update(sys.argv[1], lambda now: b'%d' % (int(now or b'0') + 1))"
+    )
+    argv = [sys.executable, "-c", program, path]
+    running = [subprocess.Popen(argv, cwd=ROOT) for _ in range(4)]
+    assert [each.wait() for each in running] == [0] * 4
+    assert read_object(path) == b"80"
+
+
+def test_what_is_written_beside_its_place_is_never_listed(tmp_path):
+    place = str(tmp_path)
+    update_object(f"{place}/marker.json", lambda _: b"{}")
+    for name in (".x.avro.0a1b2c3d.part", ".marker.json.lock", ".hidden"):
+        (tmp_path / name).write_bytes(b"")
+    assert paths(place) == ["marker.json"]
+    assert [*read_objects(place, ".lock")] == []
+
+
+@pytest.mark.parametrize("write", [create_object, replace_object])
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_so_are_its_folders(
+    tmp_path, monkeypatch, write
+):
+    place = tmp_path / "a"
+    path = place / "b" / "x.avro"
+    steps = []
+    flush = os.fsync
+
+    def fsync(descriptor):
+        steps.append((os.fstat(descriptor).st_ino, path.exists()))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write(str(path), b"content")
+    places = [tmp_path, place, path, place / "b"]
+    assert steps == [(each.stat().st_ino, each == place / "b") for each in places]
+
+
+@pytest.mark.parametrize("write", [create_object, replace_object])
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, write):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ObjectStoreError, match="No space left"):
+        write(str(tmp_path / "x.avro"), b"content")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_place_of_an_object_is_an_error_and_leaves_nothing_behind(tmp_path):
+    (tmp_path / "x.avro").mkdir()
+    with pytest.raises(ObjectStoreError, match="check that the place"):
+        replace_object(str(tmp_path / "x.avro"), b"content")
+    assert not create_object(str(tmp_path / "x.avro"), b"content")
+    assert [each.name for each in tmp_path.iterdir()] == ["x.avro"]
+
+
+def test_a_folder_that_must_not_be_read_is_an_error_and_not_passed_over(tmp_path, monkeypatch):
+    create_object(str(tmp_path / "open" / "x"), b"")
+    create_object(str(tmp_path / "shut" / "x"), b"")
+    scan = os.scandir
+
+    def refusing(path="."):
+        if str(path).endswith("shut"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(ObjectStoreError, match="Permission denied"):
+        list(list_objects(str(tmp_path)))
+
+
+def test_a_download_that_arrives_damaged_is_an_error_of_one_line(monkeypatch):
+    def damaged(_):
+        raise DataCorruption(None, "Checksum mismatch\nwhile downloading")
+
+    monkeypatch.setattr(bucket_objects, "read", damaged)
+    with pytest.raises(ObjectStoreError, match=r"gs://b/x: Checksum mismatch while"):
+        read_object("gs://b/x")
+
+
+def test_objects_below_the_current_folder_are_named_from_there(tmp_path, monkeypatch):
+    create_object(str(tmp_path / "b" / "x"), b"")
+    create_object(str(tmp_path / "a"), b"")
+    monkeypatch.chdir(tmp_path)
+    assert [each.path for each in list_objects(".")] == ["a", "b/x"]
+    assert [each.path for each in list_objects("b/")] == ["b/x"]
+
+
+def test_a_link_that_leads_nowhere_is_passed_over_and_one_to_a_file_is_listed(tmp_path):
+    create_object(str(tmp_path / "a"), b"123")
+    (tmp_path / "b").symlink_to(tmp_path / "none")
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    listed = [(each.path, each.size) for each in list_objects(str(tmp_path))]
+    assert listed == [(f"{tmp_path}/a", 3), (f"{tmp_path}/c", 3)]
