@@ -17,6 +17,7 @@ __all__ = [
     "HOUR",
     "archive_root",
     "hour_folder",
+    "hour_of",
     "parse_hour_folder",
     "parse_source_folder",
     "source_folder",
@@ -33,6 +34,9 @@ HOUR = 3_600_000_000
 _LONGEST_NAME = 200
 """In bytes; file systems allow 255 for the name of a folder."""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_FIRST_HOUR = -62_135_596_800_000_000
+"""The first hour of the year 1; the last one is the last of the year 9999."""
+_LAST_HOUR = 253_402_297_200_000_000
 _FOLDER = re.compile(r"source=([^/]+)/dt=(\d{4}-\d\d-\d\d)/hr=(\d\d)")
 
 
@@ -82,6 +86,19 @@ def parse_source_folder(folder: str) -> str | None:
     """
     kind, _, name = folder.partition("=")
     return unquote(name) if kind == "source" and name else None
+
+
+def hour_of(publish_time: int) -> int:
+    """Return the start of the hour in whose folder a message is kept, in microseconds.
+
+    It is the hour of its publish time. Years before 1 and after 9999 have no folders: what was
+    published then, as no service says, is kept in the first and in the last folder there is; the
+    message and the manifest have its time as it is.
+
+    >>> hour_of(3_600_000_001), hour_of(10**18) == hour_of(10**17 * 3)
+    (3600000000, True)
+    """
+    return min(max(publish_time - publish_time % HOUR, _FIRST_HOUR), _LAST_HOUR)
 
 
 def hour_folder(source: str, publish_time: int) -> str:

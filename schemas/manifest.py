@@ -7,12 +7,12 @@ they replace.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
-from schemas.archive_avro import CODECS, BadObjectError, Fault, digest_of, from_avro
+from schemas.archive_avro import CODECS, BadObjectError, Fault, digest_of, read_blocks
 from schemas.packs import RawPack
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
 OBJECT_SUFFIX = ".avro"
 ENTRY_SUFFIX = ".entry.json"
 RECORD_SUFFIX = ".replaced.json"
+_HELD_BYTES = 64_000_000
 _ABSENT = "x"
 _COUNT = r"([0-9]{1,18})"
 _TIME = r"(n?[0-9]{1,19})"
@@ -78,21 +79,33 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return msgspec.json.encode(self)
 
     def read(self, content: bytes | None) -> RawPack:
-        """Decode the object that this is the entry of, and prove that it is that and whole.
+        """Return all messages of the object that this is the entry of; otherwise as `packs`."""
+        return RawPack.join(self.packs(content))
 
-        Raises:
+    def packs(self, content: bytes | None) -> Iterator[RawPack]:
+        """Prove that an object is the one that this is the entry of, and whole; then decode it.
+
+        The messages come in their order, in packs of some MB. A small object is decoded once. Of a
+        large one no more than a pack is held, so it is decoded once as proof, and then again.
+
+        Raises, before the first message is yielded:
             BadObjectError: there is none (None), or it is not the one that was written.
         """
         if content is None:
             raise BadObjectError(Fault.MISSING, "no such object, but the manifest names it")
-        pack = from_avro(content, self.codec)
+        held: list[RawPack] = []
+        events = size = 0
+        for pack in read_blocks(content, self.codec):
+            events += len(pack)
+            size += pack.estimated_bytes()
+            held = [*held, pack] if size <= _HELD_BYTES else []
         if digest_of(content) != self.digest:
             detail = f"cut or damaged: {len(content)} bytes do not have the digest in its name"
             raise BadObjectError(Fault.DAMAGED, detail)
-        if len(pack) != self.events:
-            detail = f"holds {len(pack)} messages, but the manifest says {self.events}"
+        if events != self.events:
+            detail = f"holds {events} messages, but the manifest says {self.events}"
             raise BadObjectError(Fault.DAMAGED, detail)
-        return pack
+        return iter(held) if size <= _HELD_BYTES else read_blocks(content, self.codec)
 
     @classmethod
     def of(

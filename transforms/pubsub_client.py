@@ -138,14 +138,19 @@ class SubscriptionClient:
         """Whether the connection stands, so that silence means that there is nothing."""
         return self._ready
 
-    def pull(self, most: int) -> Any:
+    def pull(self, most: int, *, at_once: bool = False) -> Any:
         """Ask for up to `most` messages; return the future of a PullResponse protobuf.
+
+        With `at_once` the server does not wait for messages, and says at times that there are none
+        where there are some. Otherwise:
 
         The server answers when it has something: the future may stay open for as long as it is
         useful, and is cancelled by nothing but the reader's end. A pull that is cut short can take
         messages with it, which are then delivered again only after their deadline.
         """
-        request = types.PullRequest.pb()(subscription=self._subscription, max_messages=most)
+        request = types.PullRequest.pb()(
+            subscription=self._subscription, max_messages=most, return_immediately=at_once
+        )
         return self._pull.future(request, timeout=PULL_SECONDS, metadata=self._metadata)
 
     def acknowledge(self, ack_ids: list[str]) -> None:

@@ -25,7 +25,8 @@ class Lease:
     """Messages delivered and not yet acknowledged, of all readers in one process. Thread-safe.
 
     `room` bounds them: outstanding messages never exceed `max_messages`; outstanding bytes exceed
-    `max_bytes` by no more than messages being larger than the largest seen before.
+    `max_bytes` by no more than messages being larger than the largest seen before. For `grace`
+    seconds from now on it has no watermark.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Lease:
         max_bytes: int,
         slack: float = 0.0,
         clock: Callable[[], float] = time.time,
+        grace: float = 0.0,
     ) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
@@ -46,13 +48,23 @@ class Lease:
         self._due: list[Batch] = []
         self._active = clock()
         self._lock = threading.RLock()
-        self._source = SourceWatermark(int(slack * _MICROS), lambda: int(clock() * _MICROS))
+        self._source = SourceWatermark(
+            int(slack * _MICROS),
+            lambda: int(clock() * _MICROS),
+            int((self._active + grace) * _MICROS),
+        )
 
     @property
     def outstanding(self) -> tuple[int, int]:
         """Messages and bytes held, without what was asked for and has not come."""
         with self._lock:
             return self._messages, self._bytes
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more may be asked for until something is acknowledged."""
+        with self._lock:
+            return self._free() <= 0
 
     def begin(self, reader: str, token: str, following: str) -> tuple[Turn, list[Batch]]:
         """Begin a turn; return it with the batches to give back because the engine was restored."""
@@ -67,10 +79,8 @@ class Lease:
     def room(self, wanted: int) -> int:
         """Reserve up to `wanted` messages; return how many may be asked for, perhaps none."""
         with self._lock:
-            free = self._max_messages - self._messages - self._asked
-            spare = (self._max_bytes - self._bytes) // self._largest - self._asked
             idle = not (self._messages or self._asked)
-            granted = max(min(wanted, free, spare), int(idle))
+            granted = max(min(wanted, self._free()), int(idle))
             self._asked += granted
             return granted
 
@@ -188,6 +198,10 @@ class Lease:
         with self._lock:
             oldest = min((batch.oldest for batch in self._held), default=None)
             return self._source.current(oldest)
+
+    def _free(self) -> int:
+        free = self._max_messages - self._messages - self._asked
+        return min(free, (self._max_bytes - self._bytes) // self._largest - self._asked)
 
     def _forget(self, batches: Iterable[Batch]) -> list[Batch]:
         forgotten = [batch for batch in batches if batch in self._held]

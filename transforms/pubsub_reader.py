@@ -28,7 +28,7 @@ OVER = "over"
 """The restriction of which nothing is left."""
 
 _RECEIVED = counter("pubsub.received")
-_TURN_SECONDS = 1.0
+_SHORT_TURN = 1.0
 _IDLE_WAIT = 0.5
 _NEXT_WAIT = 0.02
 
@@ -102,9 +102,14 @@ class PullPacks(beam.DoFn):
     """Readers -> RawPacks with the least of their rows' times; see `ReadMessages`."""
 
     def __init__(
-        self, key: SessionKey, timestamp_attribute: str | None, stop_after_idle: float | None
+        self,
+        key: SessionKey,
+        timestamp_attribute: str | None,
+        stop_after_idle: float | None,
+        turn_seconds: float = _SHORT_TURN,
     ) -> None:
         self._key = key
+        self._turn_seconds = turn_seconds
         self._attribute = timestamp_attribute
         self._stop_after_idle = stop_after_idle
         self._session: Session | None = None
@@ -128,7 +133,7 @@ class PullPacks(beam.DoFn):
         tracker: Any = _RESTRICTION,
         estimator: Any = _ESTIMATOR,
     ) -> Iterator[Any]:
-        """Run one turn: read for up to a second, hand on, report the watermark."""
+        """Run one turn: read, hand on, report the watermark."""
         session, reader = self._running(), element
         token, following = tracker.current_restriction(), uuid.uuid4().hex
         if not tracker.try_claim(following):
@@ -153,17 +158,25 @@ class PullPacks(beam.DoFn):
     def _read(
         self, session: Session, reader: str, turn: Turn, tracker: Any
     ) -> Iterator[TimestampedValue]:
-        end, wait = time.monotonic() + _TURN_SECONDS, _IDLE_WAIT
-        while time.monotonic() < end and tracker.try_claim(turn.following):
-            messages = session.puller(reader).take(wait)
+        end, wait = time.monotonic() + self._turn_seconds, _IDLE_WAIT
+        while (left := end - time.monotonic()) > 0 and tracker.try_claim(turn.following):
+            messages = session.puller(reader).take(min(wait, left))
+            if not messages and not self._gathers(session, turn):
+                return
             packs = list(pack_messages(messages))
             oldest = [min(row_times(pack, self._attribute)) for pack in packs]
-            if not messages or not session.hold(reader, turn, messages, min(oldest)):
+            if messages and not session.hold(reader, turn, messages, min(oldest)):
                 return
             _RECEIVED.inc(len(messages))
             for pack, earliest in zip(packs, oldest, strict=True):
                 yield TimestampedValue(pack, Timestamp(micros=earliest))
-            wait = _NEXT_WAIT
+            wait = _NEXT_WAIT if messages else _IDLE_WAIT
+
+    def _gathers(self, session: Session, turn: Turn) -> bool:
+        # A short turn ends with the first silence; a long one was asked for to fill a bundle, but
+        # where there is no room, nothing comes before the bundle's end.
+        longs = self._turn_seconds > _SHORT_TURN and bool(turn.batches)
+        return longs and not session.lease.full
 
     def _hand_on(self, session: Session, reader: str, tracker: Any) -> None:
         if self._stop_after_idle is not None and session.ended(reader, self._stop_after_idle):

@@ -37,6 +37,7 @@ class SessionKey:
     max_messages: int
     max_bytes: int
     slack: float
+    grace: float = 0.0
 
 
 class Session:
@@ -49,7 +50,7 @@ class Session:
     def __init__(self, key: SessionKey, clock: Callable[[], float] = time.time) -> None:
         self.subscription = key.subscription
         self.client = SubscriptionClient(key.subscription)
-        self.lease = Lease(key.max_messages, key.max_bytes, key.slack, clock)
+        self.lease = Lease(key.max_messages, key.max_bytes, key.slack, clock, key.grace)
         self.refusal: Exception | None = None
         self._pullers: dict[str, Puller] = {}
         self._lock = threading.Lock()

@@ -24,6 +24,9 @@ class SourceWatermark:
     It is shared by the process's readers because Prism takes the report of whichever bundle ended
     last for the whole stage, not the least of all readers.
 
+    Before the time `silent_until` it is unknown: messages that a dead job had leased are hidden
+    until their deadline, and are older than the time now.
+
     >>> now = 100
     >>> watermark = SourceWatermark(slack=10, clock=lambda: now)
     >>> watermark.came("a", oldest=70), watermark.current(outstanding=70)
@@ -32,9 +35,12 @@ class SourceWatermark:
     110
     """
 
-    def __init__(self, slack: int, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, slack: int, clock: Callable[[], int], silent_until: int = MIN_MICROS
+    ) -> None:
         self._slack = slack
         self._clock = clock
+        self._silent_until = silent_until
         self._at = MIN_MICROS
         self._recent: deque[tuple[int, int]] = deque()
         self._quiet: dict[str, bool] = {}
@@ -72,8 +78,9 @@ class SourceWatermark:
 
     def current(self, outstanding: int | None) -> int | None:
         """Return the watermark, given the oldest unacknowledged time; None while unknown."""
-        low = self._low(self._clock(), outstanding)
-        if low is not None:
+        now = self._clock()
+        low = self._low(now, outstanding)
+        if low is not None and now >= self._silent_until:
             self._at = max(self._at, low - self._slack)
         return None if self._at == MIN_MICROS else self._at
 

@@ -18,6 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.range_trackers import OffsetRangeTracker
 from apache_beam.pvalue import PBegin, PCollection
 
+from schemas.line_ids import digest_of_file, line_ids
 from schemas.packs import RawPack
 
 __all__ = ["ReadLines", "UnreadableFileError", "blocks"]
@@ -122,19 +123,22 @@ def _lines(data: bytes) -> list[bytes]:
 class _BlockSource(FileBasedSource):
     """Split points are the offsets of blocks; a compressed file is read whole by one reader."""
 
-    def __init__(self, pattern: str, block_bytes: int) -> None:
+    def __init__(self, pattern: str, block_bytes: int, identify: bool = False) -> None:
         super().__init__(pattern, min_bundle_size=block_bytes)
         self._block_bytes = block_bytes
+        self._identify = identify
 
     def read_records(self, file_name: str, range_tracker: OffsetRangeTracker) -> Iterator[RawPack]:
         first = -(-range_tracker.start_position() // self._block_bytes)
+        name = digest_of_file(file_name) if self._identify else ""
         try:
             with self._open(file_name) as file:
                 for offset, lines in blocks(file, first, self._block_bytes):
                     if not range_tracker.try_claim(offset):
                         return
                     if lines:
-                        yield RawPack(lines)
+                        ids = line_ids(name, offset, len(lines)) if name else None
+                        yield RawPack(lines, message_ids=ids)
         except _DAMAGED as error:
             raise UnreadableFileError(_told(file_name, error)) from None
 
@@ -154,7 +158,9 @@ class _BlockSource(FileBasedSource):
 class ReadLines(beam.PTransform[PBegin, PCollection[RawPack]]):
     """Files -> packs of their lines, undecoded, without line ends; blank lines are skipped.
 
-    Lines carry no publish time, message id or attributes. Order within a pack is that of the file;
+    Lines carry no publish time and no attributes, and a message id only where `identify` asks for
+    one (`schemas.line_ids`): it tells the place in the file, is the same whenever the file is read
+    with the same `block_bytes`, and no other line has it. Order within a pack is that of the file;
     packs come in any order. Compressed files (`.gz`, `.bz2`, `.zst`, `.xz`, `.deflate`)
     are inflated and not split.
 
@@ -165,10 +171,12 @@ class ReadLines(beam.PTransform[PBegin, PCollection[RawPack]]):
     Args:
         pattern: a path or glob, local or `gs://`.
         block_bytes: about the size of a pack.
+        identify: give each line a message id.
     """
 
     pattern: str
     block_bytes: int = _BLOCK_BYTES
+    identify: bool = False
 
     def __post_init__(self) -> None:
         if self.block_bytes < 1:
@@ -177,5 +185,6 @@ class ReadLines(beam.PTransform[PBegin, PCollection[RawPack]]):
 
     def expand(self, pbegin: PBegin) -> PCollection[RawPack]:
         """Read all matching files."""
-        packs: Any = pbegin | "ReadBlocks" >> Read(_BlockSource(self.pattern, self.block_bytes))
+        source = _BlockSource(self.pattern, self.block_bytes, self.identify)
+        packs: Any = pbegin | "ReadBlocks" >> Read(source)
         return packs

@@ -51,7 +51,8 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
     delivered again, but a killed Prism takes with it what it had acknowledged. Dataflow (`beam`)
     acknowledges after its own durable commit; the direct runner acknowledges *before* processing.
     Every message comes once or more, in no order; it comes again after a failed bundle, a restart
-    or a lost acknowledgement.
+    or a lost acknowledgement. A process that is killed leaves what it had leased hidden: it comes
+    again after the subscription's deadline, or 30 s where it had been extended.
 
     **Bounds.** The readers of one process together never hold more than `max_outstanding_messages`
     unacknowledged messages, nor more than `max_outstanding_bytes` of payload, but for messages
@@ -63,7 +64,15 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
     clock less the slack once nothing is held and every reader of the process has asked in vain; it
     stands while the server cannot be reached, and never goes back. A message that is delivered
     again after a crash keeps its old time and can be behind it: nothing is dropped in the global
-    window, while a window further on applies its allowed lateness.
+    window, while a window further on applies its allowed lateness. Where that must not be, let
+    `restart_grace` outlast the deadlines of a dead job: until then the watermark stands at the
+    beginning. It is an estimate all the same: Pub/Sub does not tell how old its backlog is, and a
+    backlog that comes in no order can be behind it as well.
+
+    **Turns** (portable). A reader's messages leave in bundles, one a turn, and are acknowledged
+    some turns later. A turn of a second or less ends with the first silence; a longer one, for
+    batches that are formed by bundle, lasts its whole length once a message has come, or until the
+    bounds above are reached. On Flink it keeps a checkpoint waiting for as long.
 
     **End.** With `stop_after_idle` the source ends once nothing came for so many seconds and all is
     acknowledged: windows and timers fire and the job ends by itself. Without, it never ends;
@@ -82,6 +91,10 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
         timestamp_attribute: attribute that holds a message's time.
         watermark_slack: seconds by which messages may come out of order (portable).
         stop_after_idle: seconds without messages after which the source ends (portable).
+        restart_grace: seconds from a process's start on in which there is no watermark (portable);
+            40 outlasts what a killed process had leased, where the subscription's deadline is
+            shorter.
+        turn_seconds: the longest turn (portable).
         packed: return `RawPack` instead of `RawEvent`.
     """
 
@@ -94,6 +107,8 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
     watermark_slack: float = 2.0
     stop_after_idle: float | None = None
     packed: bool = False
+    restart_grace: float = 0.0
+    turn_seconds: float = 1.0
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.subscription):
@@ -103,9 +118,11 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
         for name in ("readers", "max_outstanding_messages", "max_outstanding_bytes"):
             if getattr(self, name) < 1:
                 _refuse(name, getattr(self, name), "1 or more")
-        for name in ("watermark_slack", "stop_after_idle"):
+        for name in ("watermark_slack", "stop_after_idle", "restart_grace"):
             if (getattr(self, name) or 0) < 0:
                 _refuse(name, getattr(self, name), "0 or more seconds")
+        if self.turn_seconds <= 0:
+            _refuse("turn_seconds", self.turn_seconds, "more than 0 seconds")
         if self.source == "beam" and self.stop_after_idle is not None:
             _refuse_end("source is beam")
 
@@ -130,8 +147,8 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
         # Drawn for each pipeline: a job must not acknowledge what another one in this process read.
         job = uuid.uuid4().hex
         bounds = (self.max_outstanding_messages, self.max_outstanding_bytes)
-        key = SessionKey(self.subscription, job, *bounds, self.watermark_slack)
-        pull = PullPacks(key, self.timestamp_attribute, self.stop_after_idle)
+        key = SessionKey(self.subscription, job, *bounds, self.watermark_slack, self.restart_grace)
+        pull = PullPacks(key, self.timestamp_attribute, self.stop_after_idle, self.turn_seconds)
         return (
             pbegin
             | "CountReaders" >> beam.Create(range(self.readers))

@@ -3,6 +3,7 @@
 import io
 
 import fastavro
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,3 +141,18 @@ def test_an_entry_that_counts_wrongly_is_no_proof_of_its_object():
     entry = ManifestEntry.of(PACK.take([0, 1]), content, "zstd")
     with pytest.raises(BadObjectError, match="holds 300 messages, but the manifest says 2"):
         entry.read(content)
+
+
+@pytest.mark.parametrize("held", [0, 100, 10_000_000])
+def test_a_large_object_is_read_pack_by_pack_and_proven_before_the_first(monkeypatch, held):
+    monkeypatch.setattr("schemas.archive_avro._BLOCK_BYTES", 1_000)
+    monkeypatch.setattr("schemas.manifest._HELD_BYTES", held)
+    content = to_avro(PACK, "zstd")
+    entry = ManifestEntry.of(PACK, content, "zstd")
+    packs = list(entry.packs(content))
+    assert len(packs) > 10
+    assert rows(RawPack.join(packs)) == rows(PACK)
+    with pytest.raises(BadObjectError):
+        entry.packs(content[:-1])
+    with pytest.raises(BadObjectError):
+        msgspec.structs.replace(entry, events=7).packs(content)

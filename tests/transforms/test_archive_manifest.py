@@ -69,6 +69,20 @@ def test_a_damaged_record_of_a_compaction_is_named(tmp_path):
         list_hour(root, "s", START)
 
 
+def test_a_damaged_record_can_be_told_and_passed_over_and_no_other_hour_has_to_do_with_it(tmp_path):
+    root = str(tmp_path)
+    entry, later = put(root, "s", START), put(root, "s", START + HOUR)
+    create_object(f"{root}/{EVENTS}/{hour_folder('s', START)}/x.replaced.json", b"{")
+    told = []
+    hours = list(list_hours(root, "s", on_bad_record=told.append))
+    assert [hour.entries for hour in hours] == [(entry,), (later,)]
+    assert list_hour(root, "s", START, told.append).entries == (entry,)
+    assert [line.rpartition("/")[2] for line in told] == [
+        "x.replaced.json: no record of a compaction; move it away"
+    ] * 2
+    assert [hour.entries for hour in list_hours(root, "s", START + HOUR)] == [(later,)]
+
+
 def test_other_files_and_folders_are_passed_over(tmp_path):
     root = str(tmp_path)
     entry = put(root, "s", START)

@@ -67,6 +67,23 @@ def test_a_backlog_in_any_order_is_never_late_while_neighbours_come_within_the_s
         clock.now += 1
 
 
+@settings(max_examples=60)
+@given(st.lists(st.tuples(EVENTS, st.none() | st.integers(0, 3_000)), max_size=40))
+def test_it_is_silent_for_as_long_as_it_was_asked_to_be(events):
+    clock = Clock()
+    watermark = SourceWatermark(SLACK, clock, silent_until=1_100)
+    for (name, *arguments), outstanding in events:
+        if name == "passed":
+            clock.now += arguments[0]
+        else:
+            getattr(watermark, name)(*arguments)
+        now = watermark.current(outstanding)
+        assert now is None or clock.now >= 1_100
+    clock.now = 2_000
+    watermark.left("1"), watermark.left("2"), watermark.asked_in_vain("0")
+    assert watermark.current(None) == 1_990
+
+
 def test_it_is_unknown_before_the_first_answer():
     watermark, _ = a_watermark()
     watermark.joined("0")

@@ -147,3 +147,34 @@ def test_a_pattern_without_files_is_said_at_once(tmp_path):
 def test_a_block_of_no_bytes_is_refused():
     with pytest.raises(ValueError, match="block_bytes=0: give at least 1"):
         ReadLines("x", block_bytes=0)
+
+
+def test_lines_have_ids_only_where_they_are_asked_for(tmp_path):
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(b"same\n" * 40 + b"\n" + b"same\r\n" * 40)
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        plain = pipeline | "Plain" >> ReadLines(str(path), block_bytes=32)
+        assert_that(
+            plain | beam.Map(lambda pack: pack.message_ids) | beam.Distinct(), equal_to([None])
+        )
+
+
+def test_equal_lines_have_ids_of_their_own_and_keep_them(tmp_path):
+    (tmp_path / "a.ndjson").write_bytes(b"same\n" * 40 + b"\n" + b"same\r\n" * 40)
+    (tmp_path / "b.ndjson").write_bytes(b"same\n" * 40)
+
+    def ids_of(pattern):
+        sources = _BlockSource(str(pattern), 32, identify=True).split(desired_bundle_size=64)
+        packs = [
+            pack
+            for each in sources
+            for pack in each.source.read(
+                each.source.get_range_tracker(each.start_position, each.stop_position)
+            )
+        ]
+        return [each for pack in packs for each in pack.message_ids]
+
+    both = ids_of(tmp_path / "*.ndjson")
+    assert len(set(both)) == len(both) == 120
+    assert ids_of(tmp_path / "*.ndjson") == both
+    assert set(ids_of(tmp_path / "b.ndjson")) < set(both)

@@ -72,6 +72,8 @@ def test_the_source_follows_the_runner_unless_it_is_named(runner, source, beams,
         ({"max_outstanding_bytes": -1}, "1 or more"),
         ({"watermark_slack": -1}, "0 or more seconds"),
         ({"stop_after_idle": -1}, "0 or more seconds"),
+        ({"restart_grace": -1}, "0 or more seconds"),
+        ({"turn_seconds": 0}, "more than 0 seconds"),
         ({"source": "beam", "stop_after_idle": 1}, "--pubsub_source=portable"),
     ],
 )
@@ -91,11 +93,21 @@ def test_two_pipelines_are_two_jobs():
     assert len({_key().job for _ in range(2)}) == 2
 
 
+def test_the_grace_and_the_turns_reach_the_reader():
+    pull = _pull(restart_grace=40.0, turn_seconds=9.0)
+    assert (pull._key.grace, pull._turn_seconds) == (40.0, 9.0)
+    assert (_pull()._key.grace, _pull()._turn_seconds) == (0.0, 1.0)
+
+
 def _key() -> SessionKey:
+    return _pull()._key
+
+
+def _pull(**settings) -> PullPacks:
     pipeline = beam.Pipeline(runner=PrismRunner())
-    _ = pipeline | ReadMessages(NAME, packed=True)
+    _ = pipeline | ReadMessages(NAME, packed=True, **settings)
     (pull,) = [p for p in parts(pipeline) if p.full_label.endswith("PullPacks")]
-    return pull.transform.fn._key
+    return pull.transform.fn
 
 
 def test_the_reader_survives_pickling():

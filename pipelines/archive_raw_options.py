@@ -1,0 +1,181 @@
+"""The options of the archive job and the configuration they are parsed into, once."""
+
+import argparse
+import time
+from dataclasses import dataclass
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines.options import (
+    UsageError,
+    add_options,
+    count,
+    duration,
+    moment,
+    one_of,
+    path,
+    refuse_idle,
+    required,
+    subscription,
+    text,
+)
+from schemas.archive_avro import CODECS
+from schemas.archive_layout import archive_root, source_problem
+from schemas.locations import expanded
+from transforms.object_store import check_path
+from transforms.read_messages import SOURCES
+
+__all__ = ["SECOND", "ArchiveRawConfig", "ArchiveRawOptions"]
+
+SECOND = 1_000_000
+"""In microseconds."""
+
+_GROUPS = {
+    "source, one of": {
+        "input_subscription": "projects/P/subscriptions/S",
+        "input_files": "NDJSON files: a path or glob, .gz too",
+    },
+    "archive": {
+        "archive_output": "folder of the archive, local or gs://",
+        "source": "its name there (default: that of the subscription)",
+        "codec": "zstd (default), deflate or null",
+        "event_time_attribute": "attribute that tells a message's event time",
+        "marker_every": "how often the completeness marker moves (default 1m)",
+        "counters_output": "file for the counters of a run that ends",
+    },
+    "batches": {
+        "batches": "state (default), or bundle: written before acknowledged",
+        "batch_bytes": "size of an object's messages (default 32000000)",
+        "batch_age": "how long a batch may stay open (default 5m; bundle: 5s)",
+        "batch_shards": "parts of an hour, each with its batches (default 1; files: 16)",
+        "now": "RFC 3339 publish time of lines of files (default: the clock)",
+    },
+    "reading Pub/Sub": {
+        "pubsub_source": "auto (default), beam or portable",
+        "watermark_slack": "own source: default 2s",
+        "readers": "own source: parallel readers (default 2)",
+        "restart_grace": "own source: no watermark for so long (default 40s)",
+        "stop_after_idle": "own source: end after this idle time",
+    },
+}
+_ONLY_WITH = {
+    "input_subscription": (
+        "event_time_attribute",
+        "marker_every",
+        "batches",
+        "batch_age",
+        *_GROUPS["reading Pub/Sub"],
+    ),
+    "input_files": ("now",),
+}
+_BATCHES = ("state", "bundle")
+
+
+class ArchiveRawOptions(PipelineOptions):
+    """Command line of the archive job; every value arrives as text, also from a template."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        add_options(parser, _GROUPS)
+
+
+@dataclass(frozen=True)
+class ArchiveRawConfig:
+    """The job's constants; times in microseconds."""
+
+    input_subscription: str | None
+    input_files: str | None
+    archive_output: str
+    source: str
+    codec: str
+    event_time_attribute: str | None
+    marker_every: int
+    counters_output: str | None
+    by_bundle: bool
+    batch_bytes: int
+    batch_age: int
+    batch_shards: int
+    now: int
+    pubsub_source: str
+    watermark_slack: int
+    readers: int
+    restart_grace: int
+    stop_after_idle: int | None
+
+    @classmethod
+    def of(cls, options: PipelineOptions) -> "ArchiveRawConfig":
+        """Check and convert the options.
+
+        Raises:
+            UsageError: one line that names the option and the remedy.
+        """
+        given = options.view_as(ArchiveRawOptions)
+        live = _choice(given)
+        refuse_idle(given, _ONLY_WITH)
+        by_bundle = one_of("batches", given.batches, _BATCHES, "state") == "bundle"
+        now = moment("now", given.now)
+        return cls(
+            input_subscription=subscription(given.input_subscription),
+            input_files=path(given.input_files),
+            archive_output=_archive(given.archive_output),
+            source=_name(given),
+            codec=one_of("codec", given.codec, CODECS, "zstd"),
+            event_time_attribute=text(given.event_time_attribute),
+            marker_every=_above_zero("marker_every", given.marker_every, "1m"),
+            counters_output=path(given.counters_output),
+            by_bundle=by_bundle,
+            batch_bytes=count("batch_bytes", given.batch_bytes, 32_000_000),
+            batch_age=_above_zero("batch_age", given.batch_age, "5s" if by_bundle else "5m"),
+            batch_shards=_shards(given.batch_shards, live, by_bundle),
+            now=time.time_ns() // 1000 if now is None else now,
+            pubsub_source=one_of("pubsub_source", given.pubsub_source, SOURCES, "auto"),
+            watermark_slack=duration("watermark_slack", given.watermark_slack, "2s"),
+            readers=count("readers", given.readers, 2),
+            restart_grace=duration("restart_grace", given.restart_grace, "40s"),
+            stop_after_idle=duration("stop_after_idle", given.stop_after_idle, "0") or None,
+        )
+
+
+def _choice(given: ArchiveRawOptions) -> bool:
+    """Return whether the job is live; exactly one source must be named."""
+    named = [name for name in ("input_subscription", "input_files") if text(getattr(given, name))]
+    if len(named) != 1:
+        msg = "--input_subscription and --input_files: name exactly one of the two"
+        raise UsageError(msg)
+    return named == ["input_subscription"]
+
+
+def _archive(value: object) -> str:
+    given = required("archive_output", value, "name a folder, local or gs://")
+    try:
+        return archive_root(check_path(expanded(given)))
+    except ValueError as error:
+        msg = f"--archive_output: {error}"
+        raise UsageError(msg) from None
+
+
+def _name(given: ArchiveRawOptions) -> str:
+    named = text(given.source)
+    if named is None and not text(given.input_subscription):
+        required("source", None, "files tell no name of their source; give one")
+    name = named or str(given.input_subscription).rpartition("/")[2]
+    if problem := source_problem(name):
+        msg = f"--source: {problem}"
+        raise UsageError(msg)
+    return name
+
+
+def _above_zero(name: str, value: object, default: str) -> int:
+    length = duration(name, value, default)
+    if length < 1_000:
+        msg = f"--{name}={value}: give at least 1ms"
+        raise UsageError(msg)
+    return length
+
+
+def _shards(value: object, live: bool, by_bundle: bool) -> int:
+    if by_bundle and text(value):
+        msg = "--batch_shards goes with --batches=state: leave it out"
+        raise UsageError(msg)
+    # Files are grouped by hour and shard, and a worker holds a whole group in memory.
+    return count("batch_shards", value, 1 if live else 16)

@@ -1,0 +1,170 @@
+"""The options of compaction and the configuration they are parsed into, once."""
+
+import argparse
+import time
+from dataclasses import dataclass, field
+
+from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
+
+from pipelines.options import (
+    UsageError,
+    add_options,
+    duration,
+    flag,
+    moment,
+    one_of,
+    path,
+    required,
+    text,
+)
+from schemas.archive_avro import CODECS
+from schemas.archive_layout import HOUR, archive_root, source_problem
+from schemas.compaction import Compaction
+from schemas.durations import format_duration
+from schemas.locations import is_remote, write_problem
+from schemas.sizes import format_size, parse_size
+from transforms.object_store import check_path
+
+__all__ = ["CompactArchiveConfig", "CompactArchiveOptions"]
+
+_GROUPS = {
+    "what is compacted": {
+        "archive": "the raw archive: local or gs://, its root or .../raw/events",
+        "source": "one source of it (default: all)",
+        "from": "first hour of publishing, RFC 3339 (default: the first)",
+        "to": "hour at which to end (default: what is settled)",
+        "settle": "how long ago an hour must have ended (default 1h)",
+    },
+    "how": {
+        "target_bytes": "size of an object, such as 128MB (the default)",
+        "codec": "zstd (default), deflate or null",
+        "recompress": "true: write objects of another codec again",
+        "grace": "how long what is replaced is kept (default 1d)",
+        "dry_run": "true: print what would be done, and launch nothing",
+        "counters_output": "file for the counters of the run",
+    },
+}
+_SMALLEST, _LARGEST = 1_000, 1_000_000_000
+_SHORTEST_GRACE = 60_000_000
+
+
+class CompactArchiveOptions(PipelineOptions):
+    """Command line of compaction; every value arrives as text, also from a template."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        add_options(parser, _GROUPS)
+
+
+@dataclass(frozen=True)
+class CompactArchiveConfig:
+    """The job's constants; times in microseconds.
+
+    `first` and `last` bound the hours, the second is left out; None: not given. `hours` are those
+    that the launch has found something to do in. The job reads no subscription and no files.
+    """
+
+    archive: str
+    source: str | None
+    first: int | None
+    last: int | None
+    settle: int
+    how: Compaction
+    dry_run: bool
+    now: int
+    counters_output: str | None
+    hours: tuple[tuple[str, int], ...] = ()
+    input_subscription: None = field(default=None, init=False)
+    input_files: None = field(default=None, init=False)
+
+    @classmethod
+    def of(cls, options: PipelineOptions) -> "CompactArchiveConfig":
+        """Check and convert the options.
+
+        Raises:
+            UsageError: one line that names the option and the remedy.
+        """
+        given = options.view_as(CompactArchiveOptions)
+        first, last = _hour("from", getattr(given, "from")), _hour("to", given.to)
+        if first is not None and last is not None and last <= first:
+            msg = f"--to={given.to}: give an hour after --from={getattr(given, 'from')}"
+            raise UsageError(msg)
+        if last is not None and text(given.settle):
+            msg = "--settle goes without --to, which says where to end: leave one of them out"
+            raise UsageError(msg)
+        return cls(
+            archive=_archive(given.archive),
+            source=_source(given.source),
+            first=first,
+            last=last,
+            settle=duration("settle", given.settle, "1h"),
+            how=Compaction(
+                target_bytes=_target(given.target_bytes),
+                grace=_grace(given.grace),
+                codec=one_of("codec", given.codec, CODECS, "zstd"),
+                recompress=flag("recompress", given.recompress),
+            ),
+            dry_run=_dry_run(options),
+            now=time.time_ns() // 1000,
+            counters_output=path(given.counters_output),
+        )
+
+
+def _archive(value: object) -> str:
+    given = path(required("archive", value, "name the raw archive, local or gs://")) or ""
+    try:
+        root = archive_root(check_path(given))
+    except ValueError as error:
+        msg = f"--archive: {error}"
+        raise UsageError(msg) from None
+    problem = None if is_remote(root) else write_problem(root, is_file=False)
+    if problem:
+        msg = f"--archive={given}: {problem}"
+        raise UsageError(msg)
+    return root
+
+
+def _source(value: object) -> str | None:
+    source = text(value)
+    if source and (problem := source_problem(source)):
+        msg = f"--source: {problem}"
+        raise UsageError(msg)
+    return source
+
+
+def _hour(name: str, value: object) -> int | None:
+    time_ = moment(name, value)
+    if time_ is not None and time_ % HOUR:
+        msg = f"--{name}={value}: hours are compacted whole; write one, as in 2026-01-31T12:00:00Z"
+        raise UsageError(msg)
+    return time_
+
+
+def _target(value: object) -> int:
+    try:
+        size = parse_size(text(value) or "128MB")
+    except ValueError as error:
+        msg = f"--target_bytes: {error}"
+        raise UsageError(msg) from None
+    if not _SMALLEST <= size <= _LARGEST:
+        sizes = f"{format_size(_SMALLEST)} to {format_size(_LARGEST)}"
+        msg = f"--target_bytes={value}: give {sizes}; an object is in memory while it is written"
+        raise UsageError(msg)
+    return size
+
+
+def _grace(value: object) -> int:
+    grace = duration("grace", value, "1d")
+    if grace < _SHORTEST_GRACE:
+        least = format_duration(_SHORTEST_GRACE)
+        msg = f"--grace={value}: give at least {least}; who reads needs what it has planned to read"
+        raise UsageError(msg)
+    return grace
+
+
+def _dry_run(options: PipelineOptions) -> bool:
+    """Take the option from Beam, which has one of this name and takes any text for a yes."""
+    ours = options.view_as(TestOptions)
+    dry_run = flag("dry_run", ours.dry_run)
+    ours.dry_run = False
+    return dry_run
