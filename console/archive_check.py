@@ -1,7 +1,7 @@
 """What `penstock archive verify` does: reads everything anew, and names what is wrong."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -9,6 +9,7 @@ from console.archive_range import ArchiveRange
 from schemas.archive_avro import BadObjectError, Fault
 from schemas.archive_layout import hour_of
 from schemas.completeness import marker_name
+from schemas.events import MAX_MICROS, MIN_MICROS
 from schemas.manifest import ENTRY_SUFFIX, RECORD_SUFFIX, ManifestEntry, Replacement, parse_name
 from schemas.packs import RawPack
 from transforms.archive_manifest import ArchivedHour, list_hour
@@ -100,15 +101,15 @@ class Verification:
         self.objects += 1
         self.size += len(content or b"")
         try:
-            pack = entry.read(content)
+            packs = entry.packs(content)
         except BadObjectError as error:
             yield f"{path}: {error.fault}: {error}"
             return
-        self.events += len(pack)
+        self.events += entry.events
         if len(content or b"") != entry.size:
             detail = f"has {len(content or b'')} bytes, but the manifest says {entry.size}"
             yield f"{path}: {Fault.DAMAGED}: {detail}"
-        if (wrong := _wrong_times(pack, entry, hour.start)) is not None:
+        if (wrong := _wrong_times(packs, entry, hour.start)) is not None:
             yield f"{path}: {_WRONG_TIMES}: {wrong}"
 
     def _counts_still(self, hour: ArchivedHour, entry: ManifestEntry) -> bool:
@@ -123,13 +124,16 @@ class Verification:
             self._tell(f"{self.objects} objects, {self.size} bytes read; now in {hour.folder}")
 
 
-def _wrong_times(pack: RawPack, entry: ManifestEntry, start: int) -> str | None:
-    times = [time for time in pack.publish_times or [] if time is not None]
-    if not times:
+def _wrong_times(packs: Iterable[RawPack], entry: ManifestEntry, start: int) -> str | None:
+    first, last = MAX_MICROS, MIN_MICROS
+    for pack in packs:
+        times = [time for time in pack.publish_times or [] if time is not None]
+        first, last = min([first, *times]), max([last, *times])
+    if first > last:
         return "holds no messages"
-    if (min(times), max(times)) != (entry.first_publish, entry.last_publish):
+    if (first, last) != (entry.first_publish, entry.last_publish):
         return "was published at other times than the manifest says"
-    if not hour_of(min(times)) == start == hour_of(max(times)):
+    if not hour_of(first) == start == hour_of(last):
         return "holds messages that were published in another hour"
     return None
 

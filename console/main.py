@@ -8,13 +8,14 @@ import typer
 from google.api_core.exceptions import GoogleAPICallError, RetryError
 from google.auth.exceptions import GoogleAuthError
 
-from console import features, local_services, stream, tables
+from console import archive, features, local_services, quarantine, stream, tables
 from local.errors import ServiceError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Operate Penstock: local services, demo, generated events, tables, features.",
+    help="Operate Penstock: local services, demo, generated events, tables, features, quarantine,"
+    " archive.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -27,6 +28,8 @@ app.command()(stream.generate)
 app.command()(stream.publish)
 app.add_typer(tables.app, name="tables")
 app.add_typer(features.app, name="features")
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(archive.app, name="archive")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """Finds and reads the objects of a quarantine, one at a time."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -12,6 +13,8 @@ from schemas.credentials import require_credentials
 from schemas.locations import expanded, is_remote
 from schemas.quarantine_reading import records_of
 from schemas.rejected import Rejected
+from schemas.released import LEDGER
+from transforms.ledger import released_keys
 from transforms.object_store import (
     Listed,
     ObjectStoreError,
@@ -26,6 +29,7 @@ __all__ = ["QuarantineObjects"]
 _Taken = TypeVar("_Taken")
 
 _SUFFIX = ".avro"
+_PART = re.compile(r"(?:^|/)step=")
 
 
 class QuarantineObjects:
@@ -68,6 +72,19 @@ class QuarantineObjects:
                     self.read += 1
                     self.size += found.size
                     yield taken
+
+    def released(self) -> set[bytes]:
+        """Return the keys of what was released from the quarantine that the path is part of.
+
+        Raises:
+            ServiceError: its ledger cannot be read.
+        """
+        part = _PART.search(self._path)
+        quarantine = self._path if part is None else self._path[: part.start()] or "."
+        try:
+            return set(released_keys(f"{quarantine}/{LEDGER}"))
+        except ObjectStoreError as error:
+            raise ServiceError(str(error)) from None
 
     def _pass_over(self, why: str) -> None:
         self.bad += 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from schemas.contract import load_contracts
 from schemas.dictionary import dictionary_page
+from schemas.quarantine_page import quarantine_page
 
 __all__ = ["main", "pages"]
 
@@ -13,7 +14,10 @@ _DOCS = Path(__file__).parents[1] / "docs"
 
 def pages() -> dict[Path, str]:
     """Return the text that each generated page should have."""
-    return {_DOCS / "dictionary.md": dictionary_page(load_contracts())}
+    return {
+        _DOCS / "dictionary.md": dictionary_page(load_contracts()),
+        _DOCS / "quarantine.md": quarantine_page(),
+    }
 
 
 def main() -> int:

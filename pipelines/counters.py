@@ -8,8 +8,17 @@ from apache_beam.runners.runner import PipelineResult
 
 from transforms.counters import NAMESPACE
 from transforms.object_store import replace_object
+from transforms.release_outcomes import OUTCOMES
 
-__all__ = ["HOT_PATH", "counters_of", "totals", "write_counters"]
+__all__ = [
+    "ARCHIVE",
+    "COMPACTION",
+    "HOT_PATH",
+    "RELEASE",
+    "counters_of",
+    "totals",
+    "write_counters",
+]
 
 HOT_PATH = (
     "read",
@@ -23,6 +32,43 @@ HOT_PATH = (
     "refused",
 )
 """What a reader of the hot path's counters looks for, also where it is zero."""
+
+ARCHIVE = (
+    "archived",
+    "archived_bytes",
+    "objects_written",
+    "objects_found",
+    "objects_damaged",
+)
+"""The same of the archive job."""
+
+COMPACTION = (
+    "hours",
+    "objects_read",
+    "objects_written",
+    "events",
+    "bytes_before",
+    "bytes_after",
+    "objects_deleted",
+    "orphans_found",
+    "orphans_deleted",
+    "bad_objects",
+    "hours_unmerged",
+)
+"""What a reader of compaction's counters looks for."""
+
+RELEASE = (
+    *OUTCOMES,
+    "tiles_repaired",
+    "rows_repaired",
+    "objects_planned",
+    "bytes_planned",
+    "read",
+    "mutations",
+    "written",
+    "refused",
+)
+"""The same of a release: what became of records, and what it read and wrote."""
 
 _REJECTED = "rejected."
 
@@ -42,6 +88,8 @@ def totals(
 ) -> dict[str, int | dict[str, int]]:
     """Arrange counters for reading: those of `always` first, rejects by reason.
 
+    Of a job that reads no events, and so can reject none, there is no word of rejects.
+
     >>> totals({"read": 2, "accepted": 1, "rejected.not_json": 1})["rejected"]
     {'not_json': 1}
     """
@@ -56,14 +104,24 @@ def totals(
         for name, value in sorted(counters.items())
         if name.startswith(_REJECTED) and value
     }
-    return {**plain, **others, "rejected": rejected}
+    told: dict[str, int | dict[str, int]] = {**plain, **others}
+    return {**told, "rejected": rejected} if rejected or "read" in always else told
 
 
-def write_counters(result: PipelineResult, path: str, always: Sequence[str]) -> None:
+def write_counters(
+    result: PipelineResult, path: str, always: Sequence[str], about: Mapping[str, str] | None = None
+) -> None:
     """Write the counters of a finished run to a file, local or `gs://`.
+
+    Args:
+        result: of the run.
+        path: of the file.
+        always: the counters that are told also where they are zero.
+        about: what else is told of the run, after its counters.
 
     Raises:
         ObjectStoreError: it cannot be written.
     """
-    body = json.dumps(totals(counters_of(result), always), indent=2) + "\n"
+    told = {**totals(counters_of(result), always), **(about or {})}
+    body = json.dumps(told, indent=2) + "\n"
     replace_object(path, body.encode())

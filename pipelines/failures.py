@@ -11,7 +11,7 @@ __all__ = ["known_failure", "only_their_line"]
 
 _FAILURE = re.compile(
     r"(?:SubscriptionError|NothingWrittenError|ObjectStoreError|PseudonymError|"
-    r"UnreadableFileError): "
+    r"UnreadableFileError|BadArchiveError|LeftUndoneError): "
     r"(.+?)(?= \[while running|\\n|\n|$)"
 )
 

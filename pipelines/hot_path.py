@@ -6,6 +6,8 @@ Whatever is refused on the way ends in the quarantine with its original bytes.
 
     python -m pipelines.hot_path --input_files='events/*.ndjson' \
         --cells_output=cells --quarantine_output=quarantine
+
+The same from the raw archive is a replay, or the repair of a span (docs/replay.md).
 """
 
 import sys
@@ -14,6 +16,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from pipelines.counters import HOT_PATH
+from pipelines.hot_path_launch import log_repair, settled
 from pipelines.hot_path_options import SECOND, HotPathConfig, HotPathOptions
 from pipelines.job import Job
 from pipelines.options import UsageError
@@ -23,11 +26,15 @@ from schemas.feature_set import load_features
 from schemas.packs import RawPack
 from schemas.pseudonym import Pseudonymiser
 from schemas.rejected import Rejected
+from transforms.bound_rate import BoundRate
 from transforms.decode import DecodePacks
 from transforms.deduplicate import DeduplicatePacks, RejectConflicts
 from transforms.extract_changes import ExtractChanges
 from transforms.fold_entities import FoldEntities
+from transforms.follow_archive import FollowArchive
+from transforms.keep_once import KeepOnce
 from transforms.quarantine import Quarantine
+from transforms.read_archive import ReadArchive
 from transforms.read_lines import ReadLines
 from transforms.read_messages import ReadMessages
 from transforms.write_cell_lines import WriteCellLines
@@ -43,7 +50,8 @@ def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
     features = load_features(config.features, contracts)
     # Workers load the key themselves; here it is only checked, before anything is launched.
     Pseudonymiser(contracts, config.pseudonym_key)
-    decoded = _read(pipeline, config) | "Decode" >> DecodePacks(
+    packs, unreadable = _read(pipeline, config)
+    decoded = packs | "Decode" >> DecodePacks(
         contracts, config.max_future, config.max_event_bytes, config.now, config.shards
     )
     deduplicated = decoded.packs | "Deduplicate" >> DeduplicatePacks(
@@ -58,24 +66,36 @@ def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
         config.max_event_bytes,
     )
     rows = extracted.changes | "FoldEntities" >> FoldEntities(
-        features, config.horizon / SECOND, config.covers_from
+        features, config.horizon / SECOND, *config.coverage, repair=config.repair
     )
     conflicts = deduplicated.conflicts | "RejectConflicts" >> RejectConflicts()
-    rejected = [decoded.rejected, conflicts, extracted.rejected, *_write(rows, config)]
-    together = rejected | "FlattenRejected" >> beam.Flatten()
-    _ = together | "Quarantine" >> Quarantine(config.quarantine_output)
+    rejected = [decoded.rejected, conflicts, extracted.rejected]
+    if config.replay:
+        copies = rejected | "FlattenCopies" >> beam.Flatten()
+        rejected = [copies | "KeepOnce" >> KeepOnce()]
+    together = [*rejected, *unreadable, *_write(rows, config)]
+    _ = together | "FlattenRejected" >> beam.Flatten() | "Quarantine" >> _quarantine(config)
     if config.late_output:
         _ = extracted.late | "WriteLate" >> WriteLate(config.late_output)
 
 
-def _read(pipeline: beam.Pipeline, config: HotPathConfig) -> PCollection[RawPack]:
+def _read(
+    pipeline: beam.Pipeline, config: HotPathConfig
+) -> tuple[PCollection[RawPack], list[PCollection[Rejected]]]:
+    """Read the source; what of it cannot be read, where that is no failure, comes beside."""
+    if config.replay:
+        replay = config.replay
+        read = pipeline | "ReadArchive" >> ReadArchive(
+            replay.archive, replay.source, replay.span, replay.on_bad_object
+        )
+        return read.packs, [read.rejected]
     if config.input_files:
         try:
-            return pipeline | "ReadFiles" >> ReadLines(config.input_files)
+            return pipeline | "ReadFiles" >> ReadLines(config.input_files), []
         except (OSError, ValueError) as error:
             msg = f"--input_files={config.input_files}: {error}; name files, or a glob of files"
             raise UsageError(msg) from None
-    return pipeline | "ReadPubSub" >> ReadMessages(
+    messages = pipeline | "ReadPubSub" >> ReadMessages(
         config.input_subscription,
         source=config.pubsub_source,
         readers=config.readers,
@@ -84,9 +104,17 @@ def _read(pipeline: beam.Pipeline, config: HotPathConfig) -> PCollection[RawPack
         stop_after_idle=config.stop_after_idle and config.stop_after_idle / SECOND,
         packed=True,
     )
+    if config.warm is None:
+        return messages, []
+    warm = pipeline | "FollowArchive" >> FollowArchive(
+        config.warm.archive, config.warm.source, config.warm.start, config.now
+    )
+    return (warm, messages) | "FlattenWarm" >> beam.Flatten(), []
 
 
 def _write(rows: PCollection[RowChange], config: HotPathConfig) -> list[PCollection[Rejected]]:
+    if config.replay and config.replay.max_events_per_second:
+        rows = rows | "BoundRate" >> BoundRate(config.replay.max_events_per_second)
     if config.cells_output:
         _ = rows | "WriteCellLines" >> WriteCellLines(config.cells_output)
         return []
@@ -96,12 +124,24 @@ def _write(rows: PCollection[RowChange], config: HotPathConfig) -> list[PCollect
     return [written.rejected]
 
 
+def _quarantine(config: HotPathConfig) -> Quarantine:
+    if config.replay is None:
+        return Quarantine(config.quarantine_output)
+    return Quarantine(
+        config.quarantine_output,
+        replayed_from=config.replay.replayed_from,
+        run=config.replay.run_id,
+    )
+
+
 JOB = Job(
     "python -m pipelines.hot_path --input_... --..._output=... [options]",
     HotPathOptions,
     HotPathConfig.of,
     build,
     HOT_PATH,
+    settled,
+    finish=log_repair,
 )
 run = JOB.run
 main = JOB.main

@@ -1,14 +1,13 @@
 """The options of the hot path and the configuration they are parsed into, once."""
 
-import argparse
 import time
 from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines.hot_path_arguments import ONLY_WITH, HotPathOptions
 from pipelines.options import (
     UsageError,
-    add_options,
     count,
     duration,
     flag,
@@ -20,8 +19,10 @@ from pipelines.options import (
     subscription,
     text,
 )
+from pipelines.replay_options import ReplayConfig
+from pipelines.warm_options import WarmConfig
 from schemas.bigtable_table import TableName
-from schemas.events import MIN_MICROS
+from schemas.coverage import Coverage
 from schemas.locations import expanded
 from transforms.read_messages import SOURCES
 
@@ -30,68 +31,24 @@ __all__ = ["SECOND", "HotPathConfig", "HotPathOptions"]
 SECOND = 1_000_000
 """In microseconds."""
 
-_GROUPS = {
-    "source, one of": {
-        "input_subscription": "projects/P/subscriptions/S",
-        "input_files": "NDJSON files: a path or glob, .gz too",
-    },
-    "sinks; the first two exclude each other": {
-        "bigtable_table": "projects/P/instances/I/tables/T",
-        "cells_output": "folder for the same cells as NDJSON",
-        "quarantine_output": "folder for what was refused, with its bytes",
-        "late_output": "folder for late events, pseudonymised",
-        "counters_output": "file for the counters of a run that ends",
-        "app_profile": "Bigtable app profile",
-        "flow_control": "true: let Bigtable slow batch writes down",
-    },
-    "what is declared": {
-        "contracts": "folder of contracts (default: the shipped ones)",
-        "features": "folder or file of features (default: shipped)",
-        "pseudonym_key": "projects/P/secrets/S/versions/V, file:PATH or env:NAME",
-    },
-    "bounds": {
-        "horizon": "how late an event or a copy may be (default 1d)",
-        "shards": "parallelism of the stateful steps (default 16)",
-        "max_future": "how far ahead an event may be (default 1d)",
-        "max_event_bytes": "largest payload (default 1000000)",
-        "covers_from": "launch, beginning or an RFC 3339 time",
-        "now": "RFC 3339 time of the launch (default: the clock)",
-    },
-    "reading Pub/Sub": {
-        "pubsub_source": "auto (default), beam or portable",
-        "timestamp_attribute": "attribute that holds the event time",
-        "watermark_slack": "own source: default 2s",
-        "readers": "own source: parallel readers (default 2)",
-        "stop_after_idle": "own source: end after this idle time",
-    },
-}
-_ONLY_WITH = {
-    "input_subscription": (
-        "pubsub_source",
-        "timestamp_attribute",
-        "watermark_slack",
-        "readers",
-        "stop_after_idle",
-    ),
-    "bigtable_table": ("app_profile", "flow_control"),
-}
 _FILE = "file:"
-
-
-class HotPathOptions(PipelineOptions):
-    """Command line of the hot path; every value arrives as text, also from a template."""
-
-    @classmethod
-    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        add_options(parser, _GROUPS)
+_SOURCES = ("input_subscription", "input_files", "input_archive")
+_SINKS = ("bigtable_table", "cells_output")
+_NUMBERS = {2: "two", 3: "three"}
+_WRITE_MODES = ("upsert", "repair")
 
 
 @dataclass(frozen=True)
 class HotPathConfig:
-    """The job's constants; times in microseconds."""
+    """The job's constants; times in microseconds.
+
+    `replay` is None where no archive is read, `warm` where the start is no warm one.
+    """
 
     input_subscription: str | None
     input_files: str | None
+    replay: ReplayConfig | None
+    warm: WarmConfig | None
     bigtable_table: str | None
     cells_output: str | None
     quarantine_output: str
@@ -106,7 +63,7 @@ class HotPathConfig:
     shards: int
     max_future: int
     max_event_bytes: int
-    covers_from: int
+    coverage: Coverage
     now: int
     pubsub_source: str
     timestamp_attribute: str | None
@@ -122,12 +79,18 @@ class HotPathConfig:
             UsageError: one line that names the option and the remedy.
         """
         given = options.view_as(HotPathOptions)
-        now = moment("now", given.now) or time.time_ns() // 1000
+        now = moment("now", given.now)
+        now = time.time_ns() // 1000 if now is None else now
         live = _choice(given)
-        refuse_idle(given, _ONLY_WITH)
+        refuse_idle(given, ONLY_WITH)
+        horizon = _horizon(given.horizon)
+        max_future = duration("max_future", given.max_future, "1d")
+        replay = ReplayConfig.of(given, now, max_future, horizon, _repair(given))
         return cls(
             input_subscription=subscription(given.input_subscription),
             input_files=path(given.input_files),
+            replay=replay,
+            warm=WarmConfig.of(given),
             bigtable_table=_table(given.bigtable_table),
             cells_output=path(given.cells_output),
             quarantine_output=expanded(
@@ -142,11 +105,11 @@ class HotPathConfig:
             contracts=path(given.contracts),
             features=path(given.features),
             pseudonym_key=_key(given.pseudonym_key),
-            horizon=_horizon(given.horizon),
+            horizon=horizon,
             shards=count("shards", given.shards, 16),
-            max_future=duration("max_future", given.max_future, "1d"),
+            max_future=max_future,
             max_event_bytes=count("max_event_bytes", given.max_event_bytes, 1_000_000),
-            covers_from=_covers_from(given.covers_from, now, live),
+            coverage=_coverage(given.covers_from, now, live, replay),
             now=now,
             pubsub_source=one_of("pubsub_source", given.pubsub_source, SOURCES, "auto"),
             timestamp_attribute=text(given.timestamp_attribute),
@@ -155,16 +118,36 @@ class HotPathConfig:
             stop_after_idle=duration("stop_after_idle", given.stop_after_idle, "0") or None,
         )
 
+    @property
+    def repair(self) -> bool:
+        """Whether a replay is authoritative for its span."""
+        return self.replay is not None and self.replay.repair
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What the counters say of where a replay's events came from; nothing of other runs."""
+        return {} if self.replay is None else self.replay.told()
+
 
 def _choice(given: HotPathOptions) -> bool:
     """Return whether the job is live; exactly one source and one sink must be named."""
-    for names in (("input_subscription", "input_files"), ("bigtable_table", "cells_output")):
+    for names in (_SOURCES, _SINKS):
         named = [name for name in names if text(getattr(given, name))]
         if len(named) != 1:
-            both = " and ".join(f"--{name}" for name in names)
-            msg = f"{both}: name exactly one of the two"
+            *some, last = (f"--{name}" for name in names)
+            how_many = _NUMBERS[len(names)]
+            msg = f"{', '.join(some)} and {last}: name exactly one of the {how_many}"
             raise UsageError(msg)
     return text(given.input_subscription) is not None
+
+
+def _repair(given: HotPathOptions) -> bool:
+    """A repair needs a source of which it is known that it holds all of a span."""
+    repair = one_of("write_mode", given.write_mode, _WRITE_MODES, "upsert") == "repair"
+    if repair and not text(given.input_archive):
+        msg = "--write_mode=repair goes with --input_archive: name one, or use upsert"
+        raise UsageError(msg)
+    return repair
 
 
 def _horizon(value: object) -> int:
@@ -198,8 +181,14 @@ def _key(value: object) -> str | None:
     return path(given)
 
 
-def _covers_from(value: object, now: int, live: bool) -> int:
-    given = text(value) or ("launch" if live else "beginning")
-    if given == "launch":
-        return now
-    return MIN_MICROS if given == "beginning" else moment("covers_from", given) or MIN_MICROS
+def _coverage(value: object, now: int, live: bool, replay: ReplayConfig | None) -> Coverage:
+    given = text(value)
+    if replay is not None:
+        if given:
+            msg = "--covers_from: a replay covers what --from and --to say; leave it out"
+            raise UsageError(msg)
+        return Coverage(replay.span.start, replay.span.end)
+    if given == "beginning" or (given is None and not live):
+        return Coverage()
+    covers_from = now if given in (None, "launch") else moment("covers_from", given)
+    return Coverage() if covers_from is None else Coverage(covers_from)

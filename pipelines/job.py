@@ -1,24 +1,40 @@
 """How every job is run from its command line."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.runner import PipelineResult
 
-from pipelines.counters import write_counters
+from pipelines.counters import counters_of, write_counters
 from pipelines.options import default_runner, exit_status, parse_options
 from pipelines.places import check_places
 
-__all__ = ["Job"]
+__all__ = ["Job", "LeftUndoneError"]
+
+
+def _as_it_is(config: Any) -> Any:
+    return config
+
+
+def _nothing(config: Any, result: PipelineResult) -> None:
+    return None
+
+
+class LeftUndoneError(RuntimeError):
+    """A job has come to its end, but not everything could be done: one line."""
 
 
 class Job(NamedTuple):
     """What a job is made of.
 
     `configure` checks and converts the options into the job's configuration, which `build` puts
-    into a pipeline. `counters` are told also where they are zero.
+    into a pipeline. `counters` are told also where they are zero. Between the two `prepare` returns
+    the configuration that is to be built, or None where nothing is to be launched. At the end
+    `problem` tells from the counters what was left undone, in one line, or None; and `finish` does
+    what is to be done after a run that succeeded.
     """
 
     usage: str
@@ -26,6 +42,9 @@ class Job(NamedTuple):
     configure: Callable[[PipelineOptions], Any]
     build: Callable[[beam.Pipeline, Any], None]
     counters: tuple[str, ...]
+    prepare: Callable[[Any], Any] = _as_it_is
+    problem: Callable[[Mapping[str, int]], str | None] | None = None
+    finish: Callable[[Any, PipelineResult], None] = _nothing
 
     def run(self, argv: Sequence[str]) -> None:
         """Build and run the job and wait for its end.
@@ -33,18 +52,27 @@ class Job(NamedTuple):
         Raises:
             ValueError: wrong usage, a wrong declaration, a place that cannot be written, or no
                 credentials, in one line.
+            LeftUndoneError: the job has ended, and says what it could not do.
         """
         options = parse_options(argv, self.options, self.usage)
-        config = self.configure(options)
-        options.view_as(StandardOptions).streaming = config.input_subscription is not None
-        default_runner(options, "FnApiRunner" if config.input_files else "BundleBasedDirectRunner")
+        config = self.prepare(self.configure(options))
+        if config is None:
+            return
+        live = config.input_subscription is not None
+        options.view_as(StandardOptions).streaming = live
+        default_runner(options, "BundleBasedDirectRunner" if live else "FnApiRunner")
         check_places(config, options.view_as(StandardOptions).runner)
         pipeline = beam.Pipeline(options=options)
         self.build(pipeline, config)
         result = pipeline.run()
         result.wait_until_finish()
+        self.finish(config, result)
         if config.counters_output:
-            write_counters(result, config.counters_output, self.counters)
+            provenance = getattr(config, "provenance", {})
+            write_counters(result, config.counters_output, self.counters, provenance)
+        problem = self.problem(counters_of(result)) if self.problem else None
+        if problem:
+            raise LeftUndoneError(problem)
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run from a command line; return the exit status."""

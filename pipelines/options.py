@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, 
 from pipelines.failures import known_failure, only_their_line
 from schemas.durations import format_duration, parse_duration
 from schemas.locations import expanded
-from schemas.times import parse_rfc3339
+from schemas.times import format_rfc3339, parse_rfc3339
 
 __all__ = [
     "Arguments",
@@ -37,6 +37,7 @@ __all__ = [
 _LONGEST = 36_500 * 86_400_000_000
 _MOST = 2**31 - 1
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
+_BARE_FLAGS = ("--dry_run",)
 _IN_A_STEP = "[while running"
 _RUNNERS_WITH_OPTIONS_OF_THEIR_OWN = ("PortableRunner", "FlinkRunner", "SparkRunner")
 _RUNNERS_ELSEWHERE = (*_RUNNERS_WITH_OPTIONS_OF_THEIR_OWN, "DataflowRunner")
@@ -115,10 +116,13 @@ def moment(name: str, value: object) -> int | None:
     if given is None:
         return None
     try:
-        return parse_rfc3339(given)
-    except ValueError:
+        found = parse_rfc3339(given)
+        # West of Greenwich the last day of the year 9999 has no UTC form; the first of year 1 east.
+        format_rfc3339(found)
+    except (ValueError, OverflowError):
         msg = f"--{name}={given}: write an RFC 3339 time with offset, such as 2026-01-31T12:00:00Z"
         raise UsageError(msg) from None
+    return found
 
 
 def subscription(value: object) -> str | None:
@@ -170,11 +174,21 @@ def parse_options(argv: Sequence[str], own: type[PipelineOptions], usage: str) -
     helped = Arguments(usage=usage, epilog="Beam's own options are understood as well.")
     own._add_argparse_args(helped)
     helped.parse_known_args([item for item in argv if item in ("-h", "--help")])
+    argv = _spelled_out(argv)
     _refuse_unknown(argv)
     _refuse_repeated(argv, own)
-    options = PipelineOptions(list(argv))
+    options = PipelineOptions(argv)
     options.view_as(SetupOptions).save_main_session = False
     return options
+
+
+def _spelled_out(argv: Sequence[str]) -> list[str]:
+    """Give the flags that people write without a value theirs; all options are texts."""
+    bare = [
+        item in _BARE_FLAGS and (not following or following[0].startswith("--"))
+        for item, following in ((item, argv[n + 1 : n + 2]) for n, item in enumerate(argv))
+    ]
+    return [f"{item}=true" if alone else item for item, alone in zip(argv, bare, strict=True)]
 
 
 def _refuse_unknown(argv: Sequence[str]) -> None:

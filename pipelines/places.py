@@ -1,8 +1,8 @@
 """Whether the places that a job names can be used, asked at its launch and not at its end."""
 
 import os
+from typing import Any
 
-from pipelines.hot_path_options import HotPathConfig
 from pipelines.options import UsageError, runs_here
 from schemas.credentials import BIGTABLE, PUBSUB, require_credentials
 from schemas.locations import is_remote, write_problem
@@ -11,11 +11,14 @@ from transforms.write_cell_lines import is_one_file
 
 __all__ = ["check_places"]
 
-_FOLDERS = ("cells_output", "quarantine_output", "late_output")
+_FOLDERS = ("cells_output", "quarantine_output", "late_output", "archive_output")
 
 
-def check_places(config: HotPathConfig, runner: str) -> None:
+def check_places(config: Any, runner: str) -> None:
     """Raise where what a job's configuration names cannot be used; nothing is made or opened.
+
+    A configuration has `input_files`, `input_subscription` and `counters_output`, and those of the
+    other places that its job knows.
 
     Whether a bucket, table or subscription exists only its service knows, and says when it is used.
     Where an engine's own machines do the work, only what this process uses is looked at.
@@ -31,12 +34,12 @@ def check_places(config: HotPathConfig, runner: str) -> None:
     if not runs_here(runner):
         return
     for name in _FOLDERS:
-        path = getattr(config, name)
+        path = getattr(config, name, None)
         if path:
             is_file = name == "cells_output" and is_one_file(path)
             _check_output(name, path, is_file=is_file)
-    if config.bigtable_table:
-        require_credentials(f"--bigtable_table={config.bigtable_table}", BIGTABLE)
+    if table := getattr(config, "bigtable_table", None):
+        require_credentials(f"--bigtable_table={table}", BIGTABLE)
     if config.input_subscription:
         require_credentials(f"--input_subscription={config.input_subscription}", PUBSUB)
 

@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 from schemas.cells import STATE_FAMILY, TILE_FAMILY
 
-__all__ = ["FAMILIES", "Family", "TableName"]
+__all__ = ["FAMILIES", "TABLE_ATTRIBUTE", "Family", "TableName"]
+
+TABLE_ATTRIBUTE = "bigtable_table"
+"""The attribute of a refused change that names the table it was meant for."""
 
 _TABLE = re.compile(r"projects/([^/\s]+)/instances/([^/\s]+)/tables/([-_.a-zA-Z0-9]{1,50})")
 

@@ -5,12 +5,15 @@ from typing import Any
 import msgspec
 from apache_beam import coders
 
+from schemas.candidates import Candidate, Touch
 from schemas.cells import RowChange
 from schemas.changes import ChangePack
 from schemas.events import Event, RawEvent
 from schemas.late import LateEvent
 from schemas.packs import EventPack, RawPack
+from schemas.parcels import Parcel
 from schemas.rejected import Rejected
+from schemas.repairs import RepairedTile
 
 __all__ = ["StructCoder", "register"]
 
@@ -71,4 +74,5 @@ def register(*structs: type[Any]) -> None:
         coders.registry.register_coder(struct, StructCoder)
 
 
-register(RawEvent, Event, RawPack, EventPack, Rejected, RowChange, ChangePack, LateEvent)
+register(RawEvent, Event, RawPack, EventPack, Rejected, RowChange, ChangePack, LateEvent, Parcel)
+register(Candidate, Touch, RepairedTile)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.bigtable_table import TABLE_ATTRIBUTE, TableName
 from schemas.compression import inflate, is_gzip
 from schemas.contract_check import MAX_DEPTH
 from schemas.contract_set import Contracts
@@ -64,8 +65,15 @@ class Masking:
         return self._event(value) if isinstance(value, dict) else shape_of(value)
 
     def attributes(self, record: Rejected) -> dict[str, Any]:
-        """Return the names of the attributes, with a mark in the place of each value."""
-        return {name: type_mark(value) for name, value in record.attributes.items()}
+        """Return the names of the attributes, with a mark in the place of each value.
+
+        The table of a refused change is told by the suite itself.
+        """
+        is_change = record.reason == Reason.MUTATION_REFUSED.value
+        return {
+            name: value if is_change and _is_table(name, value) else type_mark(value)
+            for name, value in record.attributes.items()
+        }
 
     def ordering_key(self, record: Rejected) -> str | None:
         """Return a mark where there is an ordering key: it is as a rule the id of a person."""
@@ -152,6 +160,14 @@ def _change(value: Any) -> Any:
         shown: each if _is_place(name, each) else _change(each)
         for shown, (name, each) in zip(shown_names(value), value.items(), strict=True)
     }
+
+
+def _is_table(name: str, value: str) -> bool:
+    try:
+        TableName.parse(value)
+    except ValueError:
+        return False
+    return name == TABLE_ATTRIBUTE
 
 
 def _is_place(name: str, value: object) -> bool:

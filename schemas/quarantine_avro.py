@@ -35,21 +35,26 @@ QUARANTINE_SCHEMA: dict[str, object] = {
         {"name": "rejected_at", "type": _MICROS, "doc": "When it reached the quarantine."},
         {"name": "job", "type": "string", "doc": "The job that refused it."},
         {"name": "attempt", "type": "int", "doc": "How often handed in again before; 0: never."},
+        {"name": "replayed_from", "type": "string", "default": "", "doc": "Archive of a replay."},
+        {"name": "run", "type": "string", "default": "", "doc": "Run of a replay; else empty."},
     ],
 }
 _PARSED = fastavro.parse_schema(QUARANTINE_SCHEMA)
+_OF_A_REPLAY = 2
+"""Fields at the end that tell which run refused a record, not what it is."""
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def identity(record: Rejected) -> bytes:
-    """Return a 16-byte digest of all that does not differ between retries.
+    """Return a 16-byte digest of all that does not differ between retries and replays.
 
     >>> r = Rejected("Decode", "not_json", "", b"{", {}, "7", "", None, None)
     >>> identity(r) == identity(msgspec.structs.replace(r, rejected_at=5, attempt=1))
     True
     """
     settled = msgspec.structs.replace(record, rejected_at=0, attempt=0)
-    return hashlib.blake2b(_ENCODER.encode(settled), digest_size=16).digest()
+    kept = msgspec.structs.astuple(settled)[:-_OF_A_REPLAY]
+    return hashlib.blake2b(_ENCODER.encode(kept), digest_size=16).digest()
 
 
 def to_avro(records: Sequence[Rejected]) -> bytes:
@@ -65,7 +70,7 @@ def to_avro(records: Sequence[Rejected]) -> bytes:
 
 
 def from_avro(data: bytes) -> Iterator[Rejected]:
-    """Decode what `to_avro` encoded."""
+    """Decode what `to_avro` encoded, now or before a field was added: that has its default."""
     for row in fastavro.reader(io.BytesIO(data)):
         for name in ("event_time", "publish_time", "rejected_at"):
             row[name] = None if row[name] is None else _micros(row[name])

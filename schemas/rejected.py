@@ -10,7 +10,10 @@ __all__ = ["Reason", "Rejected", "reject"]
 
 
 class Reason(str, enum.Enum):
-    """Why a message or a row was refused; the value is the code in quarantine and counters."""
+    """Why a message, a row or an object of the archive was refused.
+
+    The value is the code in quarantine and counters.
+    """
 
     EMPTY_PAYLOAD = "empty_payload"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -30,6 +33,12 @@ class Reason(str, enum.Enum):
     BAD_VALUE = "bad_value"
     ID_CONFLICT = "id_conflict"
     MUTATION_REFUSED = "mutation_refused"
+    OBJECT_MISSING = "object_missing"
+    OBJECT_EMPTY = "object_empty"
+    OBJECT_NOT_AVRO = "object_not_avro"
+    OBJECT_FOREIGN_SCHEMA = "object_foreign_schema"
+    OBJECT_WRONG_CODEC = "object_wrong_codec"
+    OBJECT_DAMAGED = "object_damaged"
 
 
 class Rejected(msgspec.Struct, frozen=True, array_like=True):
@@ -39,7 +48,9 @@ class Rejected(msgspec.Struct, frozen=True, array_like=True):
     rule, never a value. Times are microseconds since the epoch; `event_time` is None where it could
     not be read. `attempt` says how often it was handed in again before it was refused: 0 as long as
     it comes from the source, also when an engine runs a bundle again, which a step is not told of.
-    `rejected_at` and `attempt` differ between handlings and are no part of identity.
+    `replayed_from` names the archive and source of a replay, and `run` its run; both are empty on
+    the live path. `rejected_at`, `attempt`, `replayed_from` and `run` differ between handlings and
+    are no part of identity.
     """
 
     step: str
@@ -54,6 +65,8 @@ class Rejected(msgspec.Struct, frozen=True, array_like=True):
     rejected_at: int = 0
     job: str = ""
     attempt: int = 0
+    replayed_from: str = ""
+    run: str = ""
 
 
 def reject(

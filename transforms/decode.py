@@ -31,6 +31,7 @@ STEP = "Decode"
 _REJECTED = "rejected"
 _MAX_ROWS = 500
 _MAX_BYTES = 1_000_000
+_SPREAD = 60_000_000
 
 
 class Decoded(NamedTuple):
@@ -106,8 +107,10 @@ class DecodePacks(beam.PTransform[PCollection[RawPack], DecodedPacks]):
 
     Each bundle gathers its rows by shard, in order of arrival, into packs of up to 500 rows or
     about 1 MB, in the global window, stamped with the least timestamp of the elements that the
-    rows came in. A message leaves once, as a row or as a Rejected; the same messages are accepted
-    and refused as by `Decode`. Counters: `read`, `rejected.<reason>`.
+    rows came in. In a stream those are less than two minutes apart: what is late is judged by that
+    timestamp, and old messages must not make new ones that are late look as if they were not. A
+    message leaves once, as a row or as a Rejected; the same messages are accepted and refused as by
+    `Decode`. Counters: `read`, `rejected.<reason>`.
 
     Args:
         contracts: the event types that are known.
@@ -134,8 +137,9 @@ class DecodePacks(beam.PTransform[PCollection[RawPack], DecodedPacks]):
     def expand(self, pcoll: PCollection[RawPack]) -> DecodedPacks:
         """Apply the transform."""
         decoder = Decoder(self.contracts, self.max_future, self.max_event_bytes)
+        spread = None if pcoll.is_bounded else _SPREAD
         outputs = pcoll | "DecodePacks" >> (
-            beam.ParDo(_DecodePacks(decoder, self.now, self.shards))
+            beam.ParDo(_DecodePacks(decoder, self.now, self.shards, spread))
             .with_output_types(tuple[int, EventPack], rejected=Rejected)
             .with_outputs(_REJECTED, main="packs")
         )
@@ -179,10 +183,13 @@ class _Decode(_Refusing):
 
 
 class _DecodePacks(_Refusing):
-    def __init__(self, decoder: Decoder, now: int | None, shards: int) -> None:
+    def __init__(
+        self, decoder: Decoder, now: int | None, shards: int, spread: int | None = None
+    ) -> None:
         super().__init__(decoder, now)
         self._shards = shards
-        self._buffer = PackBuffer(_MAX_ROWS, _MAX_BYTES)
+        self._spread = spread
+        self.start_bundle()
 
     def setup(self) -> None:
         settle()
@@ -190,6 +197,7 @@ class _DecodePacks(_Refusing):
     def start_bundle(self) -> None:
         # Rows of a bundle that failed must not leave with the next one.
         self._buffer = PackBuffer(_MAX_ROWS, _MAX_BYTES)
+        self._near: int | None = None
 
     def process(self, element: RawPack, timestamp: Any = beam.DoFn.TimestampParam) -> Iterable[Any]:
         self._read.inc(len(element))
@@ -199,6 +207,7 @@ class _DecodePacks(_Refusing):
             self._shards,
             timestamp.micros,
         )
+        yield from self._leave_far(time)
         for row, (payload, attributes, reference) in enumerate(self._columns(element)):
             reading = read(payload, attributes, reference)
             if isinstance(reading, Refusal):
@@ -213,6 +222,15 @@ class _DecodePacks(_Refusing):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for full in self._buffer.drain():
             yield _stamped(full)
+
+    def _leave_far(self, time: int) -> Iterator[WindowedValue]:
+        """Let what is held leave where the next element is of another time."""
+        if self._near is None or self._spread is None:
+            self._near = time
+        elif abs(time - self._near) > self._spread:
+            self._near = time
+            for full in self._buffer.drain():
+                yield _stamped(full)
 
     def _columns(self, pack: RawPack) -> Iterable[tuple[bytes, Any, int | None]]:
         now, count = self._now, len(pack)

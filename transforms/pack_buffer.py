@@ -8,6 +8,7 @@ from schemas.packs import EventPack, RawPack
 __all__ = ["Full", "PackBuffer"]
 
 _T = TypeVar("_T")
+_NONE: dict[str, str] = {}
 
 Full = tuple[int, EventPack, int]
 """A shard, a pack of it, and the least of the times of the elements that its rows came in."""
@@ -77,7 +78,22 @@ class _Rows:
         sources = {id(pack): pack for pack, _ in self.places}
         if all(map(_is_bare, sources.values())):
             return RawPack(self.payloads)
-        return RawPack.of(pack.row(row) for pack, row in self.places)
+        places = self.places
+        return RawPack(
+            self.payloads,
+            _column([_at(pack.publish_times, row, None) for pack, row in places], None),
+            _column([_at(pack.message_ids, row, "") for pack, row in places], ""),
+            _column([_at(pack.attributes, row, _NONE) for pack, row in places], _NONE),
+            _column([_at(pack.ordering_keys, row, "") for pack, row in places], ""),
+        )
+
+
+def _at(column: list[_T] | None, row: int, default: _T) -> _T:
+    return default if column is None else column[row]
+
+
+def _column(values: list[_T], default: object) -> list[_T] | None:
+    return values if any(value != default for value in values) else None
 
 
 def _is_bare(pack: RawPack) -> bool:

@@ -30,9 +30,11 @@ class Quarantine(beam.PTransform[PCollection[Rejected], PCollection[str]]):
     """PCollection[Rejected] -> Avro objects; yields the names of the objects, relative to `path`.
 
     `<path>/step=<step>/dt=YYYY-MM-DD/<digest>.avro`; the day is that of the publish time, else of
-    the rejection, in UTC. The digest is of the records without `rejected_at` and `attempt`, so a
-    repeated bundle writes the same objects and none twice. Any windows; late data is kept. Stamps
-    `rejected_at`, and `job` where it is empty. Counter: `quarantined`.
+    the rejection, in UTC. The digest is of the records without what tells one handling from another
+    (`identity`), so a repeated bundle or run writes the same objects and none twice; a record that
+    was handed in again is another one. Any windows;
+    late data is kept. Stamps `rejected_at`, and `job`, `replayed_from` and `run` where they are
+    empty. Counter: `quarantined`.
 
     Raises, at run time: `ObjectStoreError`, which fails the bundle: nothing is dropped.
 
@@ -41,12 +43,16 @@ class Quarantine(beam.PTransform[PCollection[Rejected], PCollection[str]]):
         job: the name to stamp.
         max_bytes: size of a pack of records.
         clock: seconds since the epoch, for `rejected_at`.
+        replayed_from: archive and source of a replay; empty on the live path.
+        run: the run of a replay; empty on the live path.
     """
 
     path: str
     job: str = ""
     max_bytes: int = 4_000_000
     clock: Callable[[], float] = time.time
+    replayed_from: str = ""
+    run: str = ""
 
     def __post_init__(self) -> None:
         """Check the path; nothing is opened."""
@@ -54,7 +60,7 @@ class Quarantine(beam.PTransform[PCollection[Rejected], PCollection[str]]):
 
     def expand(self, rejected: PCollection[Rejected]) -> PCollection[str]:
         """Stamp, pack, write."""
-        stamp = beam.ParDo(_StampRejects(self.job, self.clock))
+        stamp = beam.ParDo(_StampRejects(self))
         return (
             rejected
             | "StampRejects" >> stamp.with_output_types(tuple[str, bytes])
@@ -82,18 +88,26 @@ def read_quarantine(path: str) -> Iterator[Rejected]:
 class _StampRejects(beam.DoFn):
     """Completes records and finds their folder."""
 
-    def __init__(self, job: str, clock: Callable[[], float]) -> None:
-        self._job, self._clock = job, clock
+    def __init__(self, given: Quarantine) -> None:
+        self._job, self._clock = given.job, given.clock
+        self._replayed_from, self._run = given.replayed_from, given.run
 
     def process(self, record: Rejected) -> Iterator[tuple[str, bytes]]:
         stamped = msgspec.structs.replace(
-            record, rejected_at=int(self._clock() * 1e6), job=record.job or self._job
+            record,
+            rejected_at=int(self._clock() * 1e6),
+            job=record.job or self._job,
+            replayed_from=record.replayed_from or self._replayed_from,
+            run=record.run or self._run,
         )
         yield quarantine_folder(stamped), _ENCODER.encode(stamped)
 
 
 def _identity(record: bytes) -> bytes:
-    return identity(_DECODER.decode(record))
+    """Return what tells a record from others in a name: the attempt counts, unlike in a retry."""
+    decoded = _DECODER.decode(record)
+    known = identity(decoded)
+    return known + decoded.attempt.to_bytes(4, "big") if decoded.attempt else known
 
 
 def _encode(records: Sequence[bytes]) -> bytes:

@@ -20,7 +20,15 @@ COMMANDS = [
     ["generate"],
     ["publish"],
     ["tables", "create"],
+    ["tables", "diff"],
     ["features", "get"],
+    ["quarantine", "ls"],
+    ["quarantine", "show"],
+    ["quarantine", "explain"],
+    ["archive", "ls"],
+    ["archive", "show"],
+    ["archive", "verify"],
+    ["archive", "cost"],
 ]
 
 

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from console.main import main
 from console.quarantine_objects import QuarantineObjects
+from schemas.bigtable_table import TABLE_ATTRIBUTE
 from schemas.cell_lines import change_json
 from schemas.cells import Cell, RowChange
 from schemas.events import RawEvent
 from schemas.quarantine_avro import QUARANTINE_SCHEMA, to_avro
 from schemas.reason_guide import note_text
 from schemas.rejected import Reason, Rejected, reject
+from schemas.released import ledger_folder, ledger_line, release_key
 from tests.no_credentials import forget_credentials
 from tests.schemas.any_event import any_event, any_view, wire
 from transforms.object_names import object_name
@@ -185,6 +187,48 @@ def test_a_refused_change_keeps_its_row_key_to_itself(capsys, tmp_path):
     assert record["payload"]["cells"][0]["qualifier"] == "plan"
     _, out, _ = run(capsys, "show", tmp_path, "--raw")
     assert json.loads(lines(out)[0]["payload"])["row_key"] == "ab#user#ana"
+
+
+def test_the_table_that_a_refused_change_was_meant_for_is_shown(capsys, tmp_path):
+    table = "projects/p/instances/i/tables/t"
+    change = change_json(RowChange(b"ab#user#ana", [Cell("s", "plan", 1_000, b"pro")]))
+    refused = {"reason": Reason.MUTATION_REFUSED, "step": "WriteCells", "publish_time": None}
+    attributes = {TABLE_ATTRIBUTE: table, "origin": "ana"}
+    keep(tmp_path, a_record(change, **refused, attributes=attributes))
+    (record,) = lines(run(capsys, "show", tmp_path)[1])
+    assert record["attributes"] == {TABLE_ATTRIBUTE: table, "origin": "<string>"}
+
+
+def test_what_was_released_is_counted_apart_wherever_the_path_points(capsys, quarantine):
+    released = [a_record(), a_record(publish_time=NOON + 5)]
+    ledger = quarantine / ledger_folder("a table") / "dt=2026-01-01" / "x.ndjson"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(b"".join(ledger_line(release_key(each)) + b"\n" for each in released))
+    again = a_record(publish_time=NOON + HOUR, attempt=1)
+    keep(quarantine, again, a_record(publish_time=NOON + HOUR, attempt=2))
+    for path in (
+        quarantine,
+        quarantine / "step=Decode",
+        quarantine / "step=Decode" / "dt=2026-01-01",
+    ):
+        status, out, err = run(capsys, "ls", path, "--reason", "not_json")
+        assert (status, err) == (0, "")
+        assert [line.split() for line in out.splitlines()[1:2]] == [
+            ["Decode", "not_json", "2026-01-01T13:00:00Z", "3"]
+        ]
+        assert out.splitlines()[-2:] == [
+            "refused again: 2 of them, each beside the record before it",
+            "released: 2 records, which are not in this",
+        ]
+
+
+def test_a_damaged_ledger_is_one_line(capsys, quarantine):
+    ledger = quarantine / ledger_folder("a table") / "x.ndjson"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(b"not a line\n")
+    status, out, err = run(capsys, "ls", quarantine)
+    assert (status, out) == (1, "")
+    assert err == f"penstock: {ledger}: no line of a ledger of releases; move it away\n"
 
 
 def test_other_contracts_say_what_is_known(capsys, tmp_path):

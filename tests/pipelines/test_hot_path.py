@@ -73,8 +73,9 @@ def test_the_command_writes_its_counters_and_ends_with_zero(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"input_files": ""}, "--input_subscription and --input_files: name exactly one"),
-        ({"input_subscription": "projects/p/subscriptions/s"}, "name exactly one of the two"),
+        ({"input_files": ""}, "--input_files and --input_archive: name exactly one of the three"),
+        ({"input_subscription": "projects/p/subscriptions/s"}, "name exactly one of the three"),
+        ({"input_archive": "a"}, "name exactly one of the three"),
         ({"cells_output": ""}, "--bigtable_table and --cells_output: name exactly one"),
         ({"bigtable_table": "projects/p/instances/i/tables/t"}, "name exactly one of the two"),
         ({"cells_output": "", "bigtable_table": "t"}, "--bigtable_table"),
@@ -84,6 +85,8 @@ def test_the_command_writes_its_counters_and_ends_with_zero(tmp_path):
         ({"shards": "0"}, "--shards=0: write a whole number of at least 1"),
         ({"shards": "many"}, "--shards=many"),
         ({"now": "yesterday"}, "--now=yesterday: write an RFC 3339 time"),
+        ({"now": "9999-12-31T23:59:59-23:59"}, "--now=9999-12-31T23:59:59-23:59: write an RFC"),
+        ({"now": "0000-01-01T00:00:00Z"}, "--now=0000-01-01T00:00:00Z: write an RFC 3339 time"),
         ({"covers_from": "noon"}, "--covers_from=noon"),
         ({"flow_control": "true"}, "--flow_control goes with --bigtable_table"),
         ({"pubsub_source": "beam"}, "--pubsub_source goes with --input_subscription"),

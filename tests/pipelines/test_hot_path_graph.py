@@ -9,6 +9,7 @@ from pipelines.hot_path_options import HotPathConfig, HotPathOptions
 from pipelines.options import parse_options
 from tests.pipelines.graphs import coder, languages_of, lines_of
 from tests.pipelines.hot_path_runs import GOLDEN, KEY, KEY_VARIABLE, arguments
+from tests.pipelines.replay_runs import replay_arguments
 
 LIVE = [
     "--input_subscription=projects/p/subscriptions/s",
@@ -29,10 +30,20 @@ def graph(argv):
     return pipeline.to_runner_api()
 
 
-@pytest.fixture(scope="module", params=["live", "files"])
+def argv_of(name, folder):
+    if name == "live":
+        return LIVE
+    if name == "warm":
+        return [*LIVE, "--runner=PrismRunner", "--warm_from_archive=a", "--warm_source=events"]
+    if name == "files":
+        return arguments(folder, GOLDEN / "events.ndjson")
+    paced = ("--source=events", "--max_events_per_second=5")
+    return replay_arguments(folder, folder / "archive", *paced)
+
+
+@pytest.fixture(scope="module", params=["live", "warm", "files", "archive"])
 def job(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("job")
-    argv = LIVE if request.param == "live" else arguments(folder, GOLDEN / "events.ndjson")
+    argv = argv_of(request.param, tmp_path_factory.mktemp("job"))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(KEY_VARIABLE, KEY)
         return request.param, graph(argv)

@@ -89,6 +89,13 @@ def test_cloud_storage_without_credentials_is_one_line(tmp_path, capsys, name, v
     assert line.endswith(f"or export {variable}_EMULATOR_HOST")
 
 
+def test_an_archive_in_cloud_storage_without_credentials_is_one_line(tmp_path, capsys):
+    argv = arguments(tmp_path, GOLDEN / "events.ndjson")[1:]
+    span = ["--from=2026-01-01T00:00:00Z", "--to=2026-01-02T00:00:00Z"]
+    line = said(capsys, ["--input_archive=gs://bucket/raw/events", *span, *argv])
+    assert line.startswith("--input_archive=gs://bucket: no Google Cloud credentials; run gcloud")
+
+
 def test_a_live_job_needs_credentials_or_its_emulators(tmp_path, capsys, monkeypatch):
     argv = [*LIVE, f"--quarantine_output={tmp_path / 'q'}", f"--late_output={tmp_path / 'l'}"]
     assert said(capsys, argv).endswith("or export BIGTABLE_EMULATOR_HOST")

@@ -5,17 +5,19 @@ import pickle
 import apache_beam as beam
 import pytest
 from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Timestamp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.content import id_digest
+from schemas.decoder import Decoder
 from schemas.events import Event, RawEvent
 from schemas.packs import EventPack, RawPack
 from schemas.rejected import Rejected
 from schemas.times import parse_rfc3339
 from tests.engine import run_batch
 from tests.schemas.any_event import SECRET_VALUES, SHIPPED, any_event, any_view, wire, zipped
-from transforms.decode import Decode, DecodePacks
+from transforms.decode import Decode, DecodePacks, _DecodePacks
 from transforms.key_packs import shard_of
 from transforms.pack_buffer import PackBuffer
 
@@ -149,6 +151,17 @@ def test_a_pack_is_stamped_with_the_least_time_of_its_rows():
         return {"times": times}
 
     assert run_batch(build)["times"] == [(2, 20_000_000)]
+
+
+@pytest.mark.parametrize(("spread", "packs"), [(60_000_000, [(2, 0), (1, 61)]), (None, [(3, 0)])])
+def test_in_a_stream_messages_of_other_times_do_not_travel_together(spread, packs):
+    decode = _DecodePacks(Decoder(SHIPPED), None, 1, spread)
+    out = []
+    for event_id, second in (("a", 0), ("b", 60), ("c", 61)):
+        pack = RawPack([wire(any_event(event_id=event_id))])
+        out += decode.process(pack, timestamp=Timestamp(second))
+    out += decode.finish_bundle()
+    assert [(len(each.value[1]), each.timestamp.micros // 1_000_000) for each in out] == packs
 
 
 def test_outputs_have_their_types_and_so_their_coders():

@@ -15,6 +15,7 @@ from tests.engine import run_batch
 from transforms.object_store import ObjectStoreError
 from transforms.quarantine import Quarantine, read_quarantine
 
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "quarantine_before_replay.avro"
 NOON = 1_767_268_800  # 2026-01-01T12:00:00Z, in seconds
 
 
@@ -149,6 +150,8 @@ records = st.builds(
     rejected_at=st.integers(0, 2**50),
     job=texts,
     attempt=st.integers(0, 9),
+    replayed_from=texts,
+    run=texts,
 )
 
 
@@ -167,8 +170,11 @@ def test_equal_records_have_equal_bytes_whatever_the_order_of_their_attributes(g
 
 
 @given(records, records)
-def test_identity_leaves_out_the_time_and_the_attempt_and_nothing_else(one, other):
-    later = msgspec.structs.replace(other, rejected_at=one.rejected_at, attempt=one.attempt)
+def test_identity_leaves_out_the_handling_and_nothing_else(one, other):
+    handling = {
+        name: getattr(one, name) for name in ("rejected_at", "attempt", "replayed_from", "run")
+    }
+    later = msgspec.structs.replace(other, **handling)
     assert (identity(one) == identity(other)) == (one == later)
 
 
@@ -178,3 +184,28 @@ def test_a_time_that_no_reader_could_show_is_no_reason_to_lose_the_record(micros
     (record,) = read_quarantine(str(tmp_path))
     assert (record.event_time, record.publish_time) == (None, None)
     assert [*tmp_path.rglob("dt=unknown/*.avro")]
+
+
+def test_objects_that_were_written_before_replays_are_still_read_and_keep_their_names():
+    """The golden object was written when `attempt` was the last field."""
+    (record,) = read_quarantine(str(GOLDEN))
+    assert record == any_rejected(
+        detail="payload",
+        attributes={"a": "1"},
+        message_id="m1",
+        rejected_at=NOON * 1_000_000 + 1,
+        job="hot-path",
+        attempt=2,
+    )
+    assert (record.replayed_from, record.run) == ("", "")
+    assert identity(record).hex() == "1580c46b19eaadc40375831cc86dad25"
+
+
+def test_a_replay_is_stamped_and_the_live_path_is_not(tmp_path):
+    quarantine([any_rejected()], tmp_path / "live")
+    quarantine([any_rejected()], tmp_path / "again", replayed_from="gs://b#orders", run="r1")
+    (live,) = read_quarantine(str(tmp_path / "live"))
+    (again,) = read_quarantine(str(tmp_path / "again"))
+    assert (live.replayed_from, live.run) == ("", "")
+    assert again == msgspec.structs.replace(live, replayed_from="gs://b#orders", run="r1")
+    assert files(tmp_path / "live").keys() == files(tmp_path / "again").keys()

@@ -1,0 +1,205 @@
+"""The options by which a job reads the raw archive instead of a subscription or files."""
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
+
+from pipelines.options import (
+    UsageError,
+    count,
+    duration,
+    flag,
+    moment,
+    one_of,
+    path,
+    required,
+    text,
+)
+from schemas.archive_layout import archive_root, source_problem
+from schemas.durations import format_duration
+from schemas.replay_plan import ReplaySpan
+from schemas.times import format_rfc3339
+from transforms.object_store import check_path
+from transforms.read_archive import ON_BAD_OBJECT
+
+__all__ = ["REPLAY", "ReplayConfig"]
+
+REPLAY = {
+    "input_archive": "the raw archive: local or gs://, its root or .../raw/events",
+    "from": "first event time of a replay, RFC 3339",
+    "to": "event time at which it ends, itself left out",
+    "source": "of the archive; needed where it holds several",
+    "max_lateness": "how late events were published (default 2x horizon)",
+    "on_bad_object": "fail (default) or quarantine",
+    "dry_run": "true: print what would be read, and launch nothing",
+    "events_per_worker_second": "rate of the estimate (default 10000)",
+    "max_input_bytes": "refuse to read more",
+    "max_events_per_second": "most rows a second for the sink",
+    "run_id": "name of the run in quarantine and counters",
+}
+"""The options, for `add_options`; all but the first go with it."""
+
+_MOST = 10**18
+_EPOCH, _YEAR_10000 = 0, 253_402_300_800_000_000
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """A replay's constants; times in microseconds.
+
+    `source` is empty where the only one of the archive is meant, until it is planned. `repair`:
+    whether the span is authoritative for what the sink holds. `started_at` is the clock's time.
+    """
+
+    archive: str
+    source: str
+    span: ReplaySpan
+    horizon: int
+    on_bad_object: Literal["fail", "quarantine"]
+    dry_run: bool
+    events_per_worker_second: int
+    max_input_bytes: int | None
+    max_events_per_second: int | None
+    run_id: str
+    repair: bool
+    started_at: int
+
+    @classmethod
+    def of(
+        cls, given: PipelineOptions, now: int, max_future: int, horizon: int, repair: bool
+    ) -> "ReplayConfig | None":
+        """Check and convert the options; None where no archive is named.
+
+        Args:
+            given: the job's own options, with those of `REPLAY`.
+            now: of the launch.
+            max_future: how far ahead of its publish time an event may be.
+            horizon: how late an event may be for the live job.
+            repair: whether the run is to be a repair.
+
+        Raises:
+            UsageError: one line that names the option and the remedy.
+        """
+        dry_run = _dry_run(given)
+        if not text(given.input_archive):
+            _refuse_alone(given, dry_run)
+            return None
+        start, end = _ends(given)
+        on_bad_object = one_of("on_bad_object", given.on_bad_object, ON_BAD_OBJECT, "fail")
+        if repair and on_bad_object != "fail":
+            msg = "--on_bad_object: a repair deletes what it does not read; leave it out"
+            raise UsageError(msg)
+        lateness = _max_lateness(given.max_lateness, horizon)
+        return cls(
+            archive=_archive(given.input_archive),
+            source=_source(given.source),
+            span=ReplaySpan.of(start, end, max_future, lateness),
+            horizon=horizon,
+            on_bad_object=cast(Literal["fail", "quarantine"], on_bad_object),
+            dry_run=dry_run,
+            events_per_worker_second=count(
+                "events_per_worker_second", given.events_per_worker_second, 10_000
+            ),
+            max_input_bytes=_limit("max_input_bytes", given.max_input_bytes),
+            max_events_per_second=_limit("max_events_per_second", given.max_events_per_second),
+            run_id=_run_id(given.run_id, now),
+            repair=repair,
+            started_at=time.time_ns() // 1000,
+        )
+
+    @property
+    def replayed_from(self) -> str:
+        """The name of what is read: the archive and its source."""
+        return f"{self.archive}#{self.source}"
+
+    def told(self) -> dict[str, str]:
+        """Return what the counters of the run say of its provenance."""
+        return {
+            "replayed_from": self.replayed_from,
+            "run": self.run_id,
+            "from": format_rfc3339(self.span.start),
+            "to": format_rfc3339(self.span.end),
+        }
+
+
+def _dry_run(given: PipelineOptions) -> bool:
+    """Take the option from Beam, which has one of this name and takes any text for a yes."""
+    beams = given.view_as(TestOptions)
+    dry_run = flag("dry_run", beams.dry_run)
+    beams.dry_run = False
+    return dry_run
+
+
+def _refuse_alone(given: PipelineOptions, dry_run: bool) -> None:
+    idle = "dry_run" if dry_run else None
+    for name in REPLAY:
+        if name != "dry_run" and text(getattr(given, name)):
+            idle = idle or name
+    if idle:
+        msg = f"--{idle} goes with --input_archive: leave it out, or name one"
+        raise UsageError(msg)
+
+
+def _archive(value: object) -> str:
+    try:
+        return archive_root(check_path(path(value) or ""))
+    except ValueError as error:
+        msg = f"--input_archive: {error}"
+        raise UsageError(msg) from None
+
+
+def _ends(given: PipelineOptions) -> tuple[int, int]:
+    ends = []
+    for name in ("from", "to"):
+        value = getattr(given, name)
+        required(name, value, "a replay reads the events of a span; give its event times")
+        end = moment(name, value)
+        if end is None or not _EPOCH <= end < _YEAR_10000:
+            msg = f"--{name}={value}: give a time from 1970 to 9999"
+            raise UsageError(msg)
+        ends.append(end)
+    if ends[1] <= ends[0]:
+        msg = f"--to={given.to}: give a time after --from={getattr(given, 'from')}"
+        raise UsageError(msg)
+    return ends[0], ends[1]
+
+
+def _source(value: object) -> str:
+    source = text(value)
+    if source is None:
+        return ""
+    problem = source_problem(source)
+    if problem:
+        msg = f"--source: {problem}"
+        raise UsageError(msg)
+    return source
+
+
+def _max_lateness(value: object, horizon: int) -> int:
+    lateness = 2 * horizon if text(value) is None else duration("max_lateness", value, "0")
+    if lateness < horizon:
+        msg = f"--max_lateness={value}: give at least the horizon, {format_duration(horizon)}"
+        raise UsageError(msg)
+    return lateness
+
+
+def _limit(name: str, value: object) -> int | None:
+    given = text(value)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdecimal()) or not 1 <= int(given) <= _MOST:
+        msg = f"--{name}={given}: write a whole number of at least 1 and at most {_MOST}"
+        raise UsageError(msg)
+    return int(given)
+
+
+def _run_id(value: object, now: int) -> str:
+    run = text(value) or format_rfc3339(now - now % 1_000_000).translate({45: None, 58: None})
+    if not _RUN.fullmatch(run):
+        msg = f"--run_id={run}: use letters, digits, '.', '_' and '-', at most 100 of them"
+        raise UsageError(msg)
+    return run

@@ -1,0 +1,73 @@
+"""The options by which a streaming job with state reads the archive before it relies on itself."""
+
+from dataclasses import dataclass
+
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from pipelines.options import UsageError, duration, path, text
+from schemas.archive_layout import archive_root, source_problem
+from schemas.events import MIN_MICROS
+from transforms.follow_archive import runner_problem
+from transforms.object_store import check_path
+
+__all__ = ["WARM", "WarmConfig"]
+
+WARM = {
+    "warm_from_archive": "raw archive to read beside the subscription at the start",
+    "warm_span": "age of the oldest unacknowledged message (default: looked at)",
+    "warm_source": "of that archive; needed where it holds several",
+}
+"""The options, for `add_options`; all but the first go with it, and it with a subscription."""
+
+# Of a live job for which none is named; see `pipelines.job`.
+_DEFAULT_RUNNER = "BundleBasedDirectRunner"
+
+
+@dataclass(frozen=True)
+class WarmConfig:
+    """A warm start's constants; times in microseconds.
+
+    `source` is empty where the only one of the archive is meant, and `start`, the publish time from
+    which it is read, is before all, until the start is prepared. `span` is None where the
+    subscription is to be looked at.
+    """
+
+    archive: str
+    source: str
+    span: int | None
+    start: int = MIN_MICROS
+
+    @classmethod
+    def of(cls, given: PipelineOptions) -> "WarmConfig | None":
+        """Check and convert the options; None where no archive is named.
+
+        Raises:
+            UsageError: one line that names the option and the remedy.
+        """
+        if not text(given.warm_from_archive):
+            return None
+        runner = given.view_as(StandardOptions).runner or _DEFAULT_RUNNER
+        if problem := runner_problem([runner.rpartition(".")[2]]):
+            msg = f"--warm_from_archive: {problem}"
+            raise UsageError(msg)
+        if text(given.covers_from):
+            msg = "--covers_from: a warm start covers what it reads; leave it out"
+            raise UsageError(msg)
+        span = duration("warm_span", given.warm_span, "0") if text(given.warm_span) else None
+        return cls(_archive(given.warm_from_archive), _source(given.warm_source), span)
+
+
+def _archive(value: object) -> str:
+    try:
+        return archive_root(check_path(path(value) or ""))
+    except ValueError as error:
+        msg = f"--warm_from_archive: {error}"
+        raise UsageError(msg) from None
+
+
+def _source(value: object) -> str:
+    source = text(value) or ""
+    if source and (problem := source_problem(source)):
+        msg = f"--warm_source: {problem}"
+        raise UsageError(msg)
+    return source

@@ -1,0 +1,118 @@
+"""What is settled at the launch of a streaming job with state: what it reads and what it covers."""
+
+import dataclasses
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pipelines.warm_options import WarmConfig
+from schemas.credentials import PUBSUB, require_credentials
+from schemas.feature_set import FeatureSet
+from schemas.locations import is_remote
+from schemas.replay_plan import readable
+from schemas.warm_span import warm_span
+from transforms.archive_manifest import list_hours
+from transforms.peek_subscription import oldest_waiting
+from transforms.plan_replay import only_source
+
+__all__ = ["ColdStart", "LiveJob", "longest_tile", "prepared"]
+
+_LOG = logging.getLogger(__name__)
+_MARGIN = 15 * 60_000_000
+"""Longer than the lease of a job that is gone can hide a message, and messages come in no order."""
+
+
+class LiveJob(NamedTuple):
+    """What a start has to know of its job; times in microseconds.
+
+    `now` is the moment of the launch, `longest_tile` the greatest length of its features' tiles.
+    """
+
+    subscription: str
+    timestamp_attribute: str | None
+    now: int
+    horizon: int
+    max_future: int
+    longest_tile: int
+
+
+def longest_tile(features: Iterable[FeatureSet]) -> int:
+    """Return the greatest length of tiles in microseconds; 0 where there are none."""
+    return max((each.tile for entity in features for each in entity.features), default=0)
+
+
+def prepared(warm: WarmConfig, job: LiveJob) -> tuple[WarmConfig, int]:
+    """Return what is to be read of the archive, and from which event time on tiles are covered.
+
+    Raises:
+        CredentialsError: something is in Google Cloud, and there are no credentials.
+        CannotReplayError: the archive is none, or it is not clear which source is meant.
+        ObjectStoreError: the archive cannot be listed.
+        SubscriptionError: the subscription cannot be looked at.
+    """
+    if is_remote(warm.archive):
+        require_credentials(f"--warm_from_archive={warm.archive}")
+    source = only_source(warm.archive, warm.source or None, "warm_source")
+    span = warm_span(_oldest(warm, job), job.horizon, job.longest_tile, job.max_future)
+    _LOG.info(
+        "warm start: source %s of %s is read from %s on; tiles that begin from %s on are covered",
+        *(source, warm.archive, readable(span.start), readable(span.covers_from)),
+    )
+    begins = _begins(warm.archive, source)
+    if begins is not None and begins > span.start:
+        _LOG.warning(
+            "warm start: source %s of %s begins at %s, and what was published from %s on is needed:"
+            " if the topic is older than its archive, repair the tiles that begin before %s",
+            *(source, warm.archive, readable(begins), readable(span.start)),
+            readable(begins + job.max_future),
+        )
+    return dataclasses.replace(warm, source=source, start=span.start), span.covers_from
+
+
+class ColdStart(NamedTuple):
+    """A launch without a warm start, of a job that covers only what comes from then on.
+
+    `sink` is the option that names what it writes, with its value.
+    """
+
+    now: int
+    horizon: int
+    longest_tile: int
+    sink: str
+
+    def warn(self) -> None:
+        """Say once which tiles are withheld, and how they are repaired."""
+        _LOG.warning(
+            "tiles that begin before %s are withheld: this job does not see all of their events; "
+            "start with --warm_from_archive, or with --covers_from=beginning if subscription and "
+            "table are new, or repair those tiles when they are closed: "
+            "python -m pipelines.hot_path --input_archive=ARCHIVE --write_mode=repair --from=%s "
+            "--to=%s %s --quarantine_output=FOLDER (--from: sooner, if the last job ended before)",
+            readable(self.now),
+            *map(readable, self.gap()),
+            self.sink,
+        )
+
+    def gap(self) -> tuple[int, int]:
+        """Return the span of event time, of whole tiles, that live events may enter in vain.
+
+        >>> ColdStart(now=1_005, horizon=20, longest_tile=10, sink="").gap()
+        (980, 1010)
+        """
+        tile = max(1, self.longest_tile)
+        return (self.now - self.horizon) // tile * tile, -(-self.now // tile) * tile
+
+
+def _oldest(warm: WarmConfig, job: LiveJob) -> int:
+    if warm.span is not None:
+        return job.now - warm.span
+    require_credentials(f"--input_subscription={job.subscription}", PUBSUB)
+    found = oldest_waiting(job.subscription, job.timestamp_attribute)
+    return (job.now if found is None else min(found, job.now)) - _MARGIN
+
+
+def _begins(root: str, source: str) -> int | None:
+    for hour in list_hours(root, source):
+        if hour.entries:
+            return min(entry.first_publish for entry in hour.entries)
+    return None

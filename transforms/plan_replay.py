@@ -1,0 +1,87 @@
+"""Plans a replay from the names in the manifest: which objects it reads, and how much that is."""
+
+from collections.abc import Iterator
+
+from schemas.archive_layout import EVENTS
+from schemas.manifest import ManifestEntry
+from schemas.replay_plan import ReplayPlan, ReplaySpan, readable
+from transforms.archive_manifest import list_hours, list_sources
+
+__all__ = ["CannotReplayError", "needed_objects", "only_source", "plan_replay"]
+
+
+class CannotReplayError(ValueError):
+    """There is nothing to replay, or it is not clear what: one line with the remedy."""
+
+
+def only_source(root: str, source: str | None, option: str = "source") -> str:
+    """Return the source that is to be read: the given one, or the only one of the archive.
+
+    Args:
+        root: of the archive.
+        source: None: the only one that there is.
+        option: the one that names it, for the message.
+
+    Raises:
+        CannotReplayError: it is not in the archive, or there are several and none is named.
+        ObjectStoreError: the archive cannot be listed.
+    """
+    known = list_sources(root)
+    if not known:
+        msg = f"{root}/{EVENTS}: holds no events; name the root of an archive, or its {EVENTS}"
+        raise CannotReplayError(msg)
+    if source is None and len(known) > 1:
+        msg = f"{root} holds {len(known)} sources; name one by --{option}: {', '.join(known)}"
+        raise CannotReplayError(msg)
+    if source is not None and source not in known:
+        msg = f"--{option}={source}: not in {root}; it holds {', '.join(known)}"
+        raise CannotReplayError(msg)
+    return known[0] if source is None else source
+
+
+def needed_objects(root: str, source: str, span: ReplaySpan) -> Iterator[tuple[str, ManifestEntry]]:
+    """Yield the folder and the entry of each object that may hold something of a span.
+
+    By hour, and in it by publish time; the names of one day are in memory at a time.
+    """
+    for hour in list_hours(root, source, span.published_from, span.published_to):
+        for entry in hour.entries:
+            if span.needs(entry):
+                yield hour.folder, entry
+
+
+def plan_replay(root: str, source: str | None, span: ReplaySpan) -> ReplayPlan:
+    """Return what a replay of a span will read; no object is opened.
+
+    Args:
+        root: of the archive.
+        source: None: the only one that there is.
+        span: as made by `ReplaySpan.of`.
+
+    Raises:
+        CannotReplayError: no object holds any of it, or the source is not clear.
+        ObjectStoreError: the archive cannot be listed.
+    """
+    chosen = only_source(root, source)
+    objects = events = size = 0
+    for _, entry in needed_objects(root, chosen, span):
+        objects += 1
+        events += entry.events
+        size += entry.size
+    if not objects:
+        raise CannotReplayError(_nothing(root, chosen))
+    return ReplayPlan(root, chosen, span, objects, events, size)
+
+
+def _nothing(root: str, source: str) -> str:
+    """Say what the archive holds instead."""
+    first = last = None
+    for hour in list_hours(root, source):
+        for entry in hour.entries:
+            first = entry.first_publish if first is None else min(first, entry.first_publish)
+            last = entry.last_publish if last is None else max(last, entry.last_publish)
+    if first is None or last is None:
+        there = "there is nothing"
+    else:
+        there = f"it was published from {readable(first)} to {readable(last)}"
+    return f"{root}: nothing of source {source} in that range; {there}; change --from and --to"
