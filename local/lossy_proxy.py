@@ -21,8 +21,7 @@ _THREADS = 32
 class LossyProxy(grpc.GenericRpcHandler):
     """Passes unary calls on to a Pub/Sub service on loopback while the block lasts.
 
-    `address` is where it listens; `lost` is the number of acknowledgements it has swallowed, and
-    `acknowledged` of those that it has passed on.
+    `address` is where it listens; `lost` is the number of acknowledgements it has swallowed.
 
     Args:
         target: HOST:PORT of the service.
@@ -39,12 +38,6 @@ class LossyProxy(grpc.GenericRpcHandler):
         self._channel = grpc.insecure_channel(target)
         self._server = grpc.server(futures.ThreadPoolExecutor(_THREADS), handlers=[self])
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-
-    @property
-    def acknowledged(self) -> int:
-        """The number of acknowledgements that the service has been asked for."""
-        with self._lock:
-            return self._seen - self.lost
 
     def __enter__(self) -> "LossyProxy":
         self._server.start()
