@@ -8,14 +8,14 @@ import typer
 from google.api_core.exceptions import GoogleAPICallError, RetryError
 from google.auth.exceptions import GoogleAuthError
 
-from console import archive, features, local_services, quarantine, stream, tables
+from console import archive, features, local_services, proof, quarantine, stream, tables
 from local.errors import ServiceError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Operate Penstock: local services, demo, generated events, tables, features, quarantine,"
-    " archive.",
+    help="Operate Penstock: local services, demo, proof, generated events, tables, features,"
+    " quarantine, archive.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(local_services.up)
 app.command()(local_services.demo)
+app.command()(proof.prove)
 app.command()(stream.generate)
 app.command()(stream.publish)
 app.add_typer(tables.app, name="tables")

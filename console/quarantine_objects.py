@@ -1,5 +1,6 @@
 """Finds and reads the objects of a quarantine, one at a time."""
 
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -73,8 +74,9 @@ class QuarantineObjects:
                     self.size += found.size
                     yield taken
 
+    @functools.cached_property
     def released(self) -> set[bytes]:
-        """Return the keys of what was released from the quarantine that the path is part of.
+        """The keys of what was released from the quarantine that the path is part of.
 
         Raises:
             ServiceError: its ledger cannot be read.

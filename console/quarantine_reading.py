@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -15,6 +16,7 @@ from schemas.contract import load_contracts
 from schemas.locations import expanded
 from schemas.masking import Masking
 from schemas.rejected import Rejected
+from schemas.released import release_key
 from schemas.times import SECOND, format_rfc3339
 from transforms.quarantine_filter import Filter, time_of
 
@@ -31,6 +33,18 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _not_ascii = re.compile(r"[^\x20-\x7e]")
 
 
+@dataclass
+class _Counted:
+    """What is counted of an object."""
+
+    places: Counter[_Place] = field(default_factory=Counter)
+    released: int = 0
+    again: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.places or self.released)
+
+
 class Report(NamedTuple):
     """Lines to print, made while they are taken, and then whether all objects could be read."""
 
@@ -39,10 +53,13 @@ class Report(NamedTuple):
 
 
 def quarantine_counts(path: str, chosen: Filter, complain: Callable[[str], None]) -> Report:
-    """Count records by step, reason and hour; holds the counts and one object at a time.
+    """Count records by step, reason and hour; what was released from there is told apart.
+
+    Holds the counts, one object at a time, and 16 bytes for each message that was released.
 
     Raises:
         ValueError: the path cannot be used.
+        ServiceError: the ledger of releases cannot be read.
     """
     objects = QuarantineObjects(path, complain)
     return Report(_counted(objects, chosen), objects)
@@ -68,8 +85,11 @@ def quarantine_samples(
 
 def _counted(objects: QuarantineObjects, chosen: Filter) -> Iterator[str]:
     counts: Counter[_Place] = Counter()
-    for each in objects.take(chosen, _count):
-        counts.update(each)
+    of_released = again = 0
+    for each in objects.take(chosen, functools.partial(_count, objects)):
+        counts.update(each.places)
+        of_released += each.released
+        again += each.again
     rows = [
         (_printable(step), _printable(reason), str(_shown_time(hour * _HOUR)), str(count))
         for (step, reason, hour), count in sorted(counts.items())
@@ -77,10 +97,21 @@ def _counted(objects: QuarantineObjects, chosen: Filter) -> Iterator[str]:
     if rows:
         yield from _table([_HEAD, *rows])
     yield f"records: {counts.total()}, objects: {objects.read}, bytes: {objects.size}"
+    if again:
+        yield f"refused again: {again} of them, each beside the record before it"
+    if of_released:
+        yield f"released: {of_released} records, which are not in this"
 
 
-def _count(records: Iterator[Rejected]) -> Counter[_Place]:
-    return Counter((each.step, each.reason, time_of(each) // _HOUR) for each in records)
+def _count(objects: QuarantineObjects, records: Iterator[Rejected]) -> _Counted:
+    counted = _Counted()
+    for each in records:
+        if objects.released and release_key(each) in objects.released:
+            counted.released += 1
+        else:
+            counted.places[each.step, each.reason, time_of(each) // _HOUR] += 1
+            counted.again += each.attempt > 0
+    return counted
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -69,6 +69,7 @@ _ONLY_WITH = {
     "input_files": ("now",),
 }
 _BATCHES = ("state", "bundle")
+_OWN_SOURCE = ("watermark_slack", "readers", "restart_grace", "stop_after_idle")
 
 
 class ArchiveRawOptions(PipelineOptions):
@@ -113,6 +114,9 @@ class ArchiveRawConfig:
         live = _choice(given)
         refuse_idle(given, _ONLY_WITH)
         by_bundle = one_of("batches", given.batches, _BATCHES, "state") == "bundle"
+        source = one_of("pubsub_source", given.pubsub_source, SOURCES, "auto")
+        if source == "beam":
+            _refuse_own_sources(given, by_bundle)
         now = moment("now", given.now)
         return cls(
             input_subscription=subscription(given.input_subscription),
@@ -128,7 +132,7 @@ class ArchiveRawConfig:
             batch_age=_above_zero("batch_age", given.batch_age, "5s" if by_bundle else "5m"),
             batch_shards=_shards(given.batch_shards, live, by_bundle),
             now=time.time_ns() // 1000 if now is None else now,
-            pubsub_source=one_of("pubsub_source", given.pubsub_source, SOURCES, "auto"),
+            pubsub_source=source,
             watermark_slack=duration("watermark_slack", given.watermark_slack, "2s"),
             readers=count("readers", given.readers, 2),
             restart_grace=duration("restart_grace", given.restart_grace, "40s"),
@@ -143,6 +147,15 @@ def _choice(given: ArchiveRawOptions) -> bool:
         msg = "--input_subscription and --input_files: name exactly one of the two"
         raise UsageError(msg)
     return named == ["input_subscription"]
+
+
+def _refuse_own_sources(given: ArchiveRawOptions, by_bundle: bool) -> None:
+    """Refuse what only the portable source knows; by bundle that is how long one lasts as well."""
+    names = (*_OWN_SOURCE, "batch_age") if by_bundle else _OWN_SOURCE
+    idle = next((name for name in names if text(getattr(given, name))), None)
+    if idle:
+        msg = f"--{idle} goes with the portable source: leave it out, or --pubsub_source=beam"
+        raise UsageError(msg)
 
 
 def _archive(value: object) -> str:

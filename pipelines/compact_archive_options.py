@@ -4,8 +4,9 @@ import argparse
 import time
 from dataclasses import dataclass, field
 
-from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines import shared_options as shared
 from pipelines.options import (
     UsageError,
     add_options,
@@ -18,12 +19,11 @@ from pipelines.options import (
     text,
 )
 from schemas.archive_avro import CODECS
-from schemas.archive_layout import HOUR, archive_root, source_problem
+from schemas.archive_layout import HOUR
 from schemas.compaction import Compaction
 from schemas.durations import format_duration
 from schemas.locations import is_remote, write_problem
 from schemas.sizes import format_size, parse_size
-from transforms.object_store import check_path
 
 __all__ = ["CompactArchiveConfig", "CompactArchiveOptions"]
 
@@ -85,6 +85,7 @@ class CompactArchiveConfig:
             UsageError: one line that names the option and the remedy.
         """
         given = options.view_as(CompactArchiveOptions)
+        dry_run = shared.dry_run(options)
         first, last = _hour("from", getattr(given, "from")), _hour("to", given.to)
         if first is not None and last is not None and last <= first:
             msg = f"--to={given.to}: give an hour after --from={getattr(given, 'from')}"
@@ -93,8 +94,8 @@ class CompactArchiveConfig:
             msg = "--settle goes without --to, which says where to end: leave one of them out"
             raise UsageError(msg)
         return cls(
-            archive=_archive(given.archive),
-            source=_source(given.source),
+            archive=_archive(given.archive, is_read_only=dry_run),
+            source=shared.source("source", given.source) or None,
             first=first,
             last=last,
             settle=duration("settle", given.settle, "1h"),
@@ -104,32 +105,20 @@ class CompactArchiveConfig:
                 codec=one_of("codec", given.codec, CODECS, "zstd"),
                 recompress=flag("recompress", given.recompress),
             ),
-            dry_run=_dry_run(options),
+            dry_run=dry_run,
             now=time.time_ns() // 1000,
             counters_output=path(given.counters_output),
         )
 
 
-def _archive(value: object) -> str:
-    given = path(required("archive", value, "name the raw archive, local or gs://")) or ""
-    try:
-        root = archive_root(check_path(given))
-    except ValueError as error:
-        msg = f"--archive: {error}"
-        raise UsageError(msg) from None
-    problem = None if is_remote(root) else write_problem(root, is_file=False)
+def _archive(value: object, *, is_read_only: bool) -> str:
+    given = required("archive", value, "name the raw archive, local or gs://")
+    root = shared.archive("archive", given)
+    problem = None if is_remote(root) or is_read_only else write_problem(root, is_file=False)
     if problem:
         msg = f"--archive={given}: {problem}"
         raise UsageError(msg)
     return root
-
-
-def _source(value: object) -> str | None:
-    source = text(value)
-    if source and (problem := source_problem(source)):
-        msg = f"--source: {problem}"
-        raise UsageError(msg)
-    return source
 
 
 def _hour(name: str, value: object) -> int | None:
@@ -160,11 +149,3 @@ def _grace(value: object) -> int:
         msg = f"--grace={value}: give at least {least}; who reads needs what it has planned to read"
         raise UsageError(msg)
     return grace
-
-
-def _dry_run(options: PipelineOptions) -> bool:
-    """Take the option from Beam, which has one of this name and takes any text for a yes."""
-    ours = options.view_as(TestOptions)
-    dry_run = flag("dry_run", ours.dry_run)
-    ours.dry_run = False
-    return dry_run

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines import shared_options as shared
 from pipelines.hot_path_arguments import ONLY_WITH, HotPathOptions
 from pipelines.options import (
     UsageError,
@@ -21,7 +22,6 @@ from pipelines.options import (
 )
 from pipelines.replay_options import ReplayConfig
 from pipelines.warm_options import WarmConfig
-from schemas.bigtable_table import TableName
 from schemas.coverage import Coverage
 from schemas.locations import expanded
 from transforms.read_messages import SOURCES
@@ -31,7 +31,6 @@ __all__ = ["SECOND", "HotPathConfig", "HotPathOptions"]
 SECOND = 1_000_000
 """In microseconds."""
 
-_FILE = "file:"
 _SOURCES = ("input_subscription", "input_files", "input_archive")
 _SINKS = ("bigtable_table", "cells_output")
 _NUMBERS = {2: "two", 3: "three"}
@@ -83,7 +82,7 @@ class HotPathConfig:
         now = time.time_ns() // 1000 if now is None else now
         live = _choice(given)
         refuse_idle(given, ONLY_WITH)
-        horizon = _horizon(given.horizon)
+        horizon = shared.horizon(given.horizon)
         max_future = duration("max_future", given.max_future, "1d")
         replay = ReplayConfig.of(given, now, max_future, horizon, _repair(given))
         return cls(
@@ -91,7 +90,7 @@ class HotPathConfig:
             input_files=path(given.input_files),
             replay=replay,
             warm=WarmConfig.of(given),
-            bigtable_table=_table(given.bigtable_table),
+            bigtable_table=shared.table(given.bigtable_table),
             cells_output=path(given.cells_output),
             quarantine_output=expanded(
                 required(
@@ -104,7 +103,7 @@ class HotPathConfig:
             flow_control=flag("flow_control", given.flow_control),
             contracts=path(given.contracts),
             features=path(given.features),
-            pseudonym_key=_key(given.pseudonym_key),
+            pseudonym_key=shared.pseudonym_key(given.pseudonym_key),
             horizon=horizon,
             shards=count("shards", given.shards, 16),
             max_future=max_future,
@@ -150,35 +149,11 @@ def _repair(given: HotPathOptions) -> bool:
     return repair
 
 
-def _horizon(value: object) -> int:
-    horizon = duration("horizon", value, "1d")
-    if horizon < SECOND:
-        msg = f"--horizon={value}: give at least 1s"
-        raise UsageError(msg)
-    return horizon
-
-
-def _table(value: object) -> str | None:
-    given = text(value)
-    try:
-        return None if given is None else str(TableName.parse(given))
-    except ValueError as error:
-        msg = f"--bigtable_table: {error}"
-        raise UsageError(msg) from None
-
-
 def _late_output(value: object, live: bool) -> str | None:
     """Files are never late; a live job must say where late events go."""
     if live:
         required("late_output", value, "a live job has late events; name a folder")
     return path(value)
-
-
-def _key(value: object) -> str | None:
-    given = text(value)
-    if given is not None and given.startswith(_FILE):
-        return _FILE + expanded(given.removeprefix(_FILE))
-    return path(given)
 
 
 def _coverage(value: object, now: int, live: bool, replay: ReplayConfig | None) -> Coverage:

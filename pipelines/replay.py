@@ -12,11 +12,12 @@ from schemas.durations import format_duration
 from schemas.locations import is_remote
 from schemas.replay_plan import ReplayPlan, readable
 from transforms.archive_manifest import read_marker
-from transforms.plan_replay import plan_replay
+from transforms.plan_replay import first_published, plan_replay
 
-__all__ = ["gap_of", "planned", "refusal", "repair_problem"]
+__all__ = ["beginning_of", "gap_of", "planned", "refusal", "repair_problem"]
 
 _LOG = logging.getLogger(__name__)
+_COMPLETE = "the archive holds all that was published in time"
 
 
 def planned(replay: ReplayConfig) -> ReplayConfig | None:
@@ -34,13 +35,15 @@ def planned(replay: ReplayConfig) -> ReplayConfig | None:
     marker = read_marker(plan.root, plan.source)
     problem = refusal(replay, plan, marker, time.time_ns() // 1000)
     gap = gap_of(replay, marker)
+    begins = beginning_of(replay, plan) if replay.repair else None
     if replay.dry_run:
-        _print(replay, plan, problem, gap)
+        _print(replay, plan, problem, {"complete": gap or _COMPLETE, "begins": begins})
         return None
     if problem:
         raise UsageError(problem)
-    if gap:
-        _LOG.warning("%s", gap)
+    for doubt in (gap, begins):
+        if doubt:
+            _LOG.warning("%s", doubt)
     return dataclasses.replace(replay, source=plan.source)
 
 
@@ -81,6 +84,21 @@ def gap_of(replay: ReplayConfig, marker: int | None) -> str | None:
     )
 
 
+def beginning_of(replay: ReplayConfig, plan: ReplayPlan) -> str | None:
+    """Return what to know where the archive begins within the span of a repair; None: before it.
+
+    The marker says up to when the archive is complete, and nothing says from when on.
+    """
+    first = first_published(plan.root, plan.source)
+    if first is None or first <= replay.span.start:
+        return None
+    return (
+        f"the archive begins with what was published at {readable(first)}, and the repair at "
+        f"{readable(replay.span.start)} (--from): what a live job has counted of earlier messages "
+        "is deleted; unless there were none, begin the span later"
+    )
+
+
 def repair_problem(replay: ReplayConfig, marker: int | None, clock: int) -> str | None:
     """Return why a span is not closed yet, in one line; None: it is.
 
@@ -112,9 +130,11 @@ def repair_problem(replay: ReplayConfig, marker: int | None, clock: int) -> str 
     return None
 
 
-def _print(replay: ReplayConfig, plan: ReplayPlan, problem: str | None, gap: str | None) -> None:
+def _print(
+    replay: ReplayConfig, plan: ReplayPlan, problem: str | None, known: dict[str, str | None]
+) -> None:
     lines = plan.lines(replay.events_per_worker_second)
-    lines.append(f"{'complete:':<12}{gap or 'the archive holds all that was published in time'}")
+    lines += [f"{name + ':':<12}{words}" for name, words in known.items() if words]
     if replay.repair and not problem:
         lines.append(f"{'repair:':<12}possible, the span is closed")
     if problem:

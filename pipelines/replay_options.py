@@ -1,28 +1,22 @@
 """The options by which a job reads the raw archive instead of a subscription or files."""
 
-import re
 import time
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines import shared_options as shared
 from pipelines.options import (
     UsageError,
     count,
-    duration,
-    flag,
     moment,
     one_of,
-    path,
     required,
     text,
 )
-from schemas.archive_layout import archive_root, source_problem
-from schemas.durations import format_duration
 from schemas.replay_plan import ReplaySpan
 from schemas.times import format_rfc3339
-from transforms.object_store import check_path
 from transforms.read_archive import ON_BAD_OBJECT
 
 __all__ = ["REPLAY", "ReplayConfig"]
@@ -43,8 +37,8 @@ REPLAY = {
 """The options, for `add_options`; all but the first go with it."""
 
 _MOST = 10**18
+_MOST_DIGITS = 100
 _EPOCH, _YEAR_10000 = 0, 253_402_300_800_000_000
-_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class ReplayConfig:
         Raises:
             UsageError: one line that names the option and the remedy.
         """
-        dry_run = _dry_run(given)
+        dry_run = shared.dry_run(given)
         if not text(given.input_archive):
             _refuse_alone(given, dry_run)
             return None
@@ -93,10 +87,10 @@ class ReplayConfig:
         if repair and on_bad_object != "fail":
             msg = "--on_bad_object: a repair deletes what it does not read; leave it out"
             raise UsageError(msg)
-        lateness = _max_lateness(given.max_lateness, horizon)
+        lateness = shared.max_lateness(given.max_lateness, horizon)
         return cls(
-            archive=_archive(given.input_archive),
-            source=_source(given.source),
+            archive=shared.archive("input_archive", given.input_archive),
+            source=shared.source("source", given.source),
             span=ReplaySpan.of(start, end, max_future, lateness),
             horizon=horizon,
             on_bad_object=cast(Literal["fail", "quarantine"], on_bad_object),
@@ -106,7 +100,7 @@ class ReplayConfig:
             ),
             max_input_bytes=_limit("max_input_bytes", given.max_input_bytes),
             max_events_per_second=_limit("max_events_per_second", given.max_events_per_second),
-            run_id=_run_id(given.run_id, now),
+            run_id=shared.run_id(given.run_id, now),
             repair=repair,
             started_at=time.time_ns() // 1000,
         )
@@ -126,14 +120,6 @@ class ReplayConfig:
         }
 
 
-def _dry_run(given: PipelineOptions) -> bool:
-    """Take the option from Beam, which has one of this name and takes any text for a yes."""
-    beams = given.view_as(TestOptions)
-    dry_run = flag("dry_run", beams.dry_run)
-    beams.dry_run = False
-    return dry_run
-
-
 def _refuse_alone(given: PipelineOptions, dry_run: bool) -> None:
     idle = "dry_run" if dry_run else None
     for name in REPLAY:
@@ -142,14 +128,6 @@ def _refuse_alone(given: PipelineOptions, dry_run: bool) -> None:
     if idle:
         msg = f"--{idle} goes with --input_archive: leave it out, or name one"
         raise UsageError(msg)
-
-
-def _archive(value: object) -> str:
-    try:
-        return archive_root(check_path(path(value) or ""))
-    except ValueError as error:
-        msg = f"--input_archive: {error}"
-        raise UsageError(msg) from None
 
 
 def _ends(given: PipelineOptions) -> tuple[int, int]:
@@ -168,38 +146,13 @@ def _ends(given: PipelineOptions) -> tuple[int, int]:
     return ends[0], ends[1]
 
 
-def _source(value: object) -> str:
-    source = text(value)
-    if source is None:
-        return ""
-    problem = source_problem(source)
-    if problem:
-        msg = f"--source: {problem}"
-        raise UsageError(msg)
-    return source
-
-
-def _max_lateness(value: object, horizon: int) -> int:
-    lateness = 2 * horizon if text(value) is None else duration("max_lateness", value, "0")
-    if lateness < horizon:
-        msg = f"--max_lateness={value}: give at least the horizon, {format_duration(horizon)}"
-        raise UsageError(msg)
-    return lateness
-
-
 def _limit(name: str, value: object) -> int | None:
     given = text(value)
     if given is None:
         return None
-    if not (given.isascii() and given.isdecimal()) or not 1 <= int(given) <= _MOST:
+    # Python reads no number of thousands of digits.
+    digits = given.isascii() and given.isdecimal() and len(given) <= _MOST_DIGITS
+    if not digits or not 1 <= int(given) <= _MOST:
         msg = f"--{name}={given}: write a whole number of at least 1 and at most {_MOST}"
         raise UsageError(msg)
     return int(given)
-
-
-def _run_id(value: object, now: int) -> str:
-    run = text(value) or format_rfc3339(now - now % 1_000_000).translate({45: None, 58: None})
-    if not _RUN.fullmatch(run):
-        msg = f"--run_id={run}: use letters, digits, '.', '_' and '-', at most 100 of them"
-        raise UsageError(msg)
-    return run

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from pipelines.options import UsageError, duration, path, text
-from schemas.archive_layout import archive_root, source_problem
+from pipelines import shared_options as shared
+from pipelines.options import UsageError, duration, text
 from schemas.events import MIN_MICROS
 from transforms.follow_archive import runner_problem
-from transforms.object_store import check_path
 
 __all__ = ["WARM", "WarmConfig"]
 
@@ -54,20 +53,8 @@ class WarmConfig:
             msg = "--covers_from: a warm start covers what it reads; leave it out"
             raise UsageError(msg)
         span = duration("warm_span", given.warm_span, "0") if text(given.warm_span) else None
-        return cls(_archive(given.warm_from_archive), _source(given.warm_source), span)
-
-
-def _archive(value: object) -> str:
-    try:
-        return archive_root(check_path(path(value) or ""))
-    except ValueError as error:
-        msg = f"--warm_from_archive: {error}"
-        raise UsageError(msg) from None
-
-
-def _source(value: object) -> str:
-    source = text(value) or ""
-    if source and (problem := source_problem(source)):
-        msg = f"--warm_source: {problem}"
-        raise UsageError(msg)
-    return source
+        return cls(
+            shared.archive("warm_from_archive", given.warm_from_archive),
+            shared.source("warm_source", given.warm_source),
+            span,
+        )

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import io
 import itertools
+import operator
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -135,6 +136,9 @@ def in_order(pack: RawPack) -> RawPack:
         return pack
     times, ids = pack.publish_times or [0] * size, pack.message_ids or [""] * size
     few = list(zip(times, ids, strict=True))
+    # Most packs are in order: to see that takes a quarter of the time of sorting.
+    if all(map(operator.lt, few, itertools.islice(few, 1, None))):
+        return pack
     rows = sorted(range(size), key=few.__getitem__)
     # Messages that agree so far are rare, where they have ids.
     if any(few[row] == few[after] for row, after in itertools.pairwise(rows)):

@@ -10,6 +10,8 @@ import datetime
 import re
 from urllib.parse import quote, unquote
 
+from schemas.locations import is_remote
+
 __all__ = [
     "CDC",
     "EVENTS",
@@ -49,7 +51,11 @@ def archive_root(path: str) -> str:
     bare = path.rstrip("/")
     if bare == EVENTS:
         return "."
-    return bare.removesuffix(f"/{EVENTS}") or "/"
+    root = bare.removesuffix(f"/{EVENTS}")
+    if is_remote(bare) and not is_remote(root):
+        # The folder `events` of a bucket called `raw`.
+        return bare
+    return root or "/"
 
 
 def source_problem(source: str) -> str | None:
@@ -79,13 +85,13 @@ def source_folder(source: str) -> str:
 
 
 def parse_source_folder(folder: str) -> str | None:
-    """Return the source of a folder; None for other folders.
+    """Return the source of a folder; None for other folders, also of names that none is given.
 
-    >>> parse_source_folder("source=orders%2Feu")
-    'orders/eu'
+    >>> parse_source_folder("source=orders%2Feu"), parse_source_folder("source=my copy")
+    ('orders/eu', None)
     """
-    kind, _, name = folder.partition("=")
-    return unquote(name) if kind == "source" and name else None
+    source = unquote(folder.partition("=")[2])
+    return source if source and source_folder(source) == folder else None
 
 
 def hour_of(publish_time: int) -> int:

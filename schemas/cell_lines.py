@@ -4,7 +4,9 @@ A line is `{"row_key", "family", "qualifier", "timestamp_micros", "value"}`, the
 base64. A row key that is not UTF-8 is written as `row_key_base64` instead of `row_key`.
 
 How to combine lines: of equal (row, family, qualifier), the greatest `timestamp_micros` counts; in
-the tile family within each tile, that is for each `floor(timestamp_micros / tile length)`.
+the tile family within each tile, that is for each `floor(timestamp_micros / tile length)`. A stream
+may write a last value twice under one time (two events of one millisecond): lines do not tell which
+of the two came last, as Bigtable does.
 
 A repair also writes lines of what it empties first, `{"row_key", "family", "qualifier",
 "clear_from_micros", "clear_to_micros"}`, the end exclusive. They speak of what stood there *before*

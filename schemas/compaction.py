@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas.archive_avro import CODECS
-from schemas.manifest import ManifestEntry, Replacement
+from schemas.manifest import ManifestEntry, Replacement, counting
 
 __all__ = ["Choice", "Compaction", "Dated", "choose", "deletable"]
 
@@ -100,12 +100,12 @@ def choose(
     >>> len(choose([small, large], [], [], Compaction(101)).inputs)
     2
     """
-    counting = {entry.digest for entry in current}
-    known = counting.union(entry.digest for entry in replaced)
+    valid = {entry.digest for entry in current}
+    known = valid.union(entry.digest for entry in replaced)
     halves = tuple(
         record
         for record in records
-        if not known.issuperset(record.outputs) and counting.issuperset(record.replaces)
+        if not known.issuperset(record.outputs) and valid.issuperset(record.replaces)
     )
     twice = {digest for half in halves for digest in half.outputs}
     inputs = tuple(
@@ -138,9 +138,9 @@ def deletable(
         before: in microseconds.
     """
     known = {entry.digest for entry in (*current, *replaced)}
-    valid = [
-        each for each in records if each.record.outputs and known.issuperset(each.record.outputs)
-    ]
+    given = list(records)
+    counts = set(counting((each.record for each in given), known))
+    valid = [each for each in given if each.record in counts]
     firm = _firm(current, valid, sizes)
     edges = [
         (digest, each)

@@ -1,8 +1,11 @@
 """The completeness marker: up to which publish time the archive of a source is complete."""
 
+from typing import Annotated
+
 import msgspec
 
 from schemas.archive_layout import EVENTS, source_folder
+from schemas.events import MAX_MICROS, MIN_MICROS
 
 __all__ = ["Completeness", "marker_name"]
 
@@ -14,7 +17,7 @@ class Completeness(msgspec.Struct, frozen=True):
     Completeness(complete_to=5)
     """
 
-    complete_to: int
+    complete_to: Annotated[int, msgspec.Meta(ge=MIN_MICROS, le=MAX_MICROS)]
 
     def to_json(self) -> bytes:
         """Return the content of the marker's file."""

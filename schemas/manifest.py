@@ -7,7 +7,7 @@ they replace.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -22,6 +22,7 @@ __all__ = [
     "ManifestEntry",
     "Replacement",
     "View",
+    "counting",
     "parse_name",
     "view",
 ]
@@ -156,10 +157,30 @@ class View(NamedTuple):
     replaced: tuple[ManifestEntry, ...]
 
 
+def counting(records: Iterable[Replacement], entered: Collection[str]) -> list[Replacement]:
+    """Return the records that count: of each, every output is entered or stood for by another one.
+
+    So what was replaced once stays replaced when its output has been replaced and deleted as well.
+
+    >>> first, then = Replacement(("c",), ("a", "b")), Replacement(("d",), ("c",))
+    >>> len(counting([first, then], "ad")), len(counting([first, then], "ab"))
+    (2, 0)
+    """
+    known, found = set(entered), list[Replacement]()
+    waiting = [record for record in records if record.outputs]
+    while True:
+        ready = [record for record in waiting if known.issuperset(record.outputs)]
+        if not ready:
+            return found
+        waiting = [record for record in waiting if not known.issuperset(record.outputs)]
+        found += ready
+        known.update(digest for record in ready for digest in record.replaces)
+
+
 def view(entries: Iterable[ManifestEntry], records: Iterable[Replacement]) -> View:
     """Return which objects of an hour count, whatever workers and compactions did at once.
 
-    An object is replaced where a record says so whose outputs all have an entry: half a compaction
+    An object is replaced where a record says so that counts (`counting`): half a compaction
     replaces nothing, and objects that stand for each other all stay. Of several entries of one
     object, which happens where two jobs know different event times, the one that knows least
     counts.
@@ -173,10 +194,9 @@ def view(entries: Iterable[ManifestEntry], records: Iterable[Replacement]) -> Vi
     for entry in sorted(entries, key=_knowledge):
         known[entry.digest] = entry
     stand_for: dict[str, set[str]] = {}
-    for record in records:
-        if record.outputs and all(digest in known for digest in record.outputs):
-            for digest in set(record.replaces).difference(record.outputs):
-                stand_for.setdefault(digest, set()).update(record.outputs)
+    for record in counting(records, known):
+        for digest in set(record.replaces).difference(record.outputs):
+            stand_for.setdefault(digest, set()).update(record.outputs)
     gone = {digest for digest in stand_for if not _returns(digest, stand_for)}
     ordered = sorted(known.values(), key=lambda entry: (entry.first_publish, entry.digest))
     return View(

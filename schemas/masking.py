@@ -32,7 +32,9 @@ _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _PLACES = ("family", "qualifier")
 _MICROS = "_micros"
 _OBJECT_REASONS = frozenset(each.value for each in Reason if each.name.startswith("OBJECT_"))
-_ARCHIVED = re.compile(r"/source=[^/]+/dt=[\d-]{10}/hr=\d\d/[0-9a-f]{32}\.avro\Z", re.ASCII)
+_KEPT = re.compile(
+    r"/(?:source=[^/]+/dt=[\d-]{10}/hr=\d\d|step=\w+/dt=[\d-]{10})/[0-9a-f]{32}\.avro\Z", re.ASCII
+)
 
 
 class Masking:
@@ -53,7 +55,7 @@ class Masking:
         An event of a known type shows the values of fields that are known, not personal, and of
         their declared type; all else shows names and types, and where it is no JSON only the class
         of its first byte. A refused change shows family, qualifier and times of its cells; a bad
-        object of the archive its path.
+        object its path, if that is one of the archive or of a quarantine.
         """
         if record.reason in _OBJECT_REASONS and (path := _object_path(record.payload)):
             return path
@@ -111,7 +113,7 @@ def _parsed(record: Rejected) -> Any:
 
 def _object_path(payload: bytes) -> str | None:
     path = payload.decode(errors="replace")
-    return path if _ARCHIVED.search(path) else None
+    return path if _KEPT.search(path) else None
 
 
 def _members(record: Mapping[str, Any], fields: Mapping[str, FieldType]) -> dict[str, Any]:

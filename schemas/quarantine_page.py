@@ -19,7 +19,11 @@ archive: `--quarantine_output` names a place of its own. Objects are
     <path>/step=<step>/dt=YYYY-MM-DD/<digest>.avro
 
 by day of the publish time, or of the rejection where a message has none (`dt=unknown`: a time that
-no reader could show). An object is never changed; the same records give the same name.
+no reader could show). An object is never changed; the same records give the same name. A record
+that was handed in again and refused again is another one, with a higher `attempt`.
+
+[docs/release.md](release.md) tells how what is good now is released. What was is named in the
+ledger, `<path>/_released/`, which is no part of the records.
 """
 
 _COMMANDS = """## Looking at it
@@ -33,7 +37,8 @@ penstock quarantine explain wrong_type
 ```
 
 PATH is a quarantine, a folder of it or one object, local or on Cloud Storage. `ls` counts records
-by step, reason and hour, and says how many objects they are in, and the bytes of those. `show`
+by step, reason and hour, and says how many objects they are in, and the bytes of those; what was
+released it counts apart, and it says how many of the records were refused again. `show`
 prints the first records (`--limit`, 10 unless told) as JSON lines. `--from` (included) and `--to`
 (excluded) are publish times, or times of rejection where there is none; objects whose folder says
 that they hold nothing of what is asked are not opened. One object at a time is in memory.
@@ -56,8 +61,8 @@ then the payload is text in `payload`, or base64 in `payload_base64` where it is
 | event of an unknown type | names and types; `event_type` where it looks like a name |
 | other JSON | names and types; of a list each shape once |
 | payload that is no JSON | its length, and the class of its first byte |
-| refused change | family, qualifier and times of each cell; neither row key nor value |
-| bad object of the archive | its path |
+| refused change | family, qualifier and times of each cell, its table; no row key or value |
+| bad object | its path, if it looks like one of the suite's |
 | attributes | their names |
 | ordering key | that there is one |
 

@@ -23,7 +23,7 @@ class ReasonNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _BYTES_STAY = "The bytes stay what they are: the producer sends the event again, mended."
-_ANOTHER_REPLAY = "Once the object is restored, replay the same span again."
+_ANOTHER_REPLAY = "Once the object is restored, the same replay or release is run again."
 _BY_REPAIR = "What the event touches is computed anew from the archive."
 
 REASON_GUIDE: dict[Reason, ReasonNote] = {
@@ -172,32 +172,32 @@ REASON_GUIDE: dict[Reason, ReasonNote] = {
         release="The change is applied again, unless a repair of its tile came later.",
     ),
     Reason.OBJECT_MISSING: ReasonNote(
-        steps="ReadArchive",
-        meaning="The manifest of the archive names an object that is not there.",
+        steps="ReadArchive, ReadQuarantine",
+        meaning="An object is not there, though the archive's manifest names it, or it was listed.",
         causes="It was deleted by hand or by a lifecycle rule, or its entry was copied alone.",
         remedy="Restore the object under its name.",
         releasable=False,
         release=_ANOTHER_REPLAY,
     ),
     Reason.OBJECT_EMPTY: ReasonNote(
-        steps="ReadArchive",
-        meaning="An object of the archive has no bytes.",
+        steps="ReadArchive, ReadQuarantine",
+        meaning="An object of the archive, or of the quarantine, has no bytes.",
         causes="A copy that was cut off, or a file made by hand.",
         remedy="Restore the object under its name.",
         releasable=False,
         release=_ANOTHER_REPLAY,
     ),
     Reason.OBJECT_NOT_AVRO: ReasonNote(
-        steps="ReadArchive",
-        meaning="An object of the archive is no Avro file.",
+        steps="ReadArchive, ReadQuarantine",
+        meaning="An object of the archive, or of the quarantine, is no Avro file.",
         causes="It was overwritten, or packed once more on the way.",
         remedy="Restore the object under its name.",
         releasable=False,
         release=_ANOTHER_REPLAY,
     ),
     Reason.OBJECT_FOREIGN_SCHEMA: ReasonNote(
-        steps="ReadArchive",
-        meaning="An object of the archive has another Avro schema than the archive's.",
+        steps="ReadArchive, ReadQuarantine",
+        meaning="An object of the archive, or of the quarantine, has a foreign Avro schema.",
         causes="A file of another job was put in its place.",
         remedy="Restore the object under its name.",
         releasable=False,
@@ -212,7 +212,7 @@ REASON_GUIDE: dict[Reason, ReasonNote] = {
         release=_ANOTHER_REPLAY,
     ),
     Reason.OBJECT_DAMAGED: ReasonNote(
-        steps="ReadArchive",
+        steps="ReadArchive, ReadQuarantine",
         meaning="An object is cut or damaged: its digest or count is not that of its entry.",
         causes="A copy that was cut off, a flipped bit, an object that was changed.",
         remedy="Restore the object under its name.",

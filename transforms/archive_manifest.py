@@ -1,6 +1,8 @@
 """Lists what an archive holds, hour by hour, from the names of its files."""
 
 import datetime
+import pathlib
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from schemas.archive_layout import (
 )
 from schemas.completeness import Completeness, marker_name
 from schemas.events import MAX_MICROS, MIN_MICROS
+from schemas.locations import is_remote
 from schemas.manifest import (
     ENTRY_SUFFIX,
     OBJECT_SUFFIX,
@@ -36,6 +39,7 @@ from transforms.object_store import (
 __all__ = ["ArchivedHour", "list_hour", "list_hours", "list_sources", "read_marker"]
 
 _DAY = "dt="
+_OBJECT = re.compile(rf"[0-9a-f]{{32}}{re.escape(OBJECT_SUFFIX)}")
 _BadRecord = Callable[[str], None] | None
 
 
@@ -44,7 +48,8 @@ class ArchivedHour(NamedTuple):
 
     `start` is in microseconds, `folder` the full path. `entries` are those that count, in order of
     publish time; `replaced` those that compaction has put others in place of. `objects` are all
-    objects by their name, also orphans, which have no entry; `records` the compactions.
+    objects by their name, also orphans, which have no entry; `records` the compactions. Files with
+    other names than the archive gives, and what is in folders inside, are nobody's.
     """
 
     source: str
@@ -100,7 +105,7 @@ def list_hours(
     Raises:
         ObjectStoreError: the place cannot be listed, or a record of a compaction cannot be read.
     """
-    place = f"{root}/{EVENTS}/{source_folder(source)}"
+    place = _as_listed(f"{root}/{EVENTS}/{source_folder(source)}")
     for day in list_folders(place):
         start = _start_of_day(day)
         if start is not None and start < last and start + 24 * HOUR > first:
@@ -112,8 +117,9 @@ def list_hours(
 
 def list_hour(root: str, source: str, start: int, on_bad_record: _BadRecord = None) -> ArchivedHour:
     """Return one hour, given its start; it may be empty. Records: as `list_hours`."""
-    folder = f"{root}/{EVENTS}/{hour_folder(source, start)}"
-    return _hour(source, start, folder, list(list_objects(folder)), on_bad_record)
+    folder = _as_listed(f"{root}/{EVENTS}/{hour_folder(source, start)}")
+    files = [each for each in list_objects(folder) if each.path.rpartition("/")[0] == folder]
+    return _hour(source, start, folder, files, on_bad_record)
 
 
 def read_marker(root: str, source: str) -> int | None:
@@ -148,8 +154,14 @@ def _hours_of_day(place: str) -> Iterator[tuple[int, list[Listed]]]:
         by_folder.setdefault(folder, []).append(listed)
     for folder in sorted(by_folder):
         found = parse_hour_folder("/".join(folder.rsplit("/", 3)[1:]))
-        if found is not None:
+        # What somebody has put into a day or an hour, a copy of another one perhaps, is not ours.
+        if found is not None and folder.rpartition("/")[0] == place:
             yield found[1], by_folder[folder]
+
+
+def _as_listed(folder: str) -> str:
+    """Return a folder as the paths of its listing begin: `./a//b` is listed as `a/b`."""
+    return folder if is_remote(folder) else str(pathlib.PurePath(folder))
 
 
 def _hour(
@@ -161,16 +173,20 @@ def _hour(
     found = (_record(path, on_bad_record) for path in paths)
     records = tuple(record for record in found if record is not None)
     seen = view((entry for entry in entries if entry is not None), records)
-    objects = {name: listed for name, listed in named.items() if name.endswith(OBJECT_SUFFIX)}
+    objects = {name: listed for name, listed in named.items() if _OBJECT.fullmatch(name)}
     return ArchivedHour(source, start, folder, *seen, objects, records)
 
 
 def _record(path: str, on_bad_record: _BadRecord) -> Replacement | None:
     try:
-        return Replacement.from_json(read_object(path) or b"")
+        record = Replacement.from_json(read_object(path) or b"")
     except (msgspec.DecodeError, UnicodeDecodeError):
-        msg = f"{path}: no record of a compaction; move it away"
-        if on_bad_record is None:
-            raise ObjectStoreError(msg) from None
-        on_bad_record(msg)
-        return None
+        record = None
+    # Its name is a digest of it: one that was changed must not put anything in place of anything.
+    if record is not None and path.endswith(f"/{record.name}"):
+        return record
+    msg = f"{path}: no record of a compaction; move it away"
+    if on_bad_record is None:
+        raise ObjectStoreError(msg)
+    on_bad_record(msg)
+    return None

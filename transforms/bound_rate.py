@@ -39,7 +39,9 @@ class Pace:
         now = self._clock()
         if self._next > now:
             self._sleep(self._next - now)
-        # A sleep that took too long is made up for, or the rate would be far below what was asked.
+            now = self._clock()
+        # A sleep that took a little too long is made up for, or the rate would be far below what
+        # was asked; one that took much too long is not, or what it held up would pass at once.
         self._next = max(self._next, now - _CATCH_UP) + self._step
 
 

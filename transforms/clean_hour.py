@@ -1,7 +1,6 @@
 """Deletes what an hour's manifest no longer names, once nobody can be reading it."""
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from schemas.compaction import Compaction, Dated, deletable
@@ -11,8 +10,6 @@ from transforms.merge_hour import Report
 from transforms.object_store import Listed, delete_object, list_objects
 
 __all__ = ["Waste", "clean_hour", "find_waste"]
-
-_OURS = re.compile(rf"[0-9a-f]{{32}}{re.escape(OBJECT_SUFFIX)}")
 
 
 class Waste(NamedTuple):
@@ -54,12 +51,9 @@ def find_waste(hour: ArchivedHour, how: Compaction, now: int) -> Waste:
         Dated(record, _since(times, hour.folder, record.name, record.outputs, entries))
         for record in hour.records
     ]
-    sizes = {
-        name.partition(".")[0]: listed.size
-        for name, listed in hour.objects.items()
-        if listed.path == f"{hour.folder}/{name}"
-    }
-    orphans = [each for each in hour.orphans if _is_ours(each, hour.folder, entries)]
+    sizes = {name.partition(".")[0]: listed.size for name, listed in hour.objects.items()}
+    # One that has got its entry since is none.
+    orphans = [each for each in hour.orphans if _digest(each) not in entries]
     return Waste(
         len(orphans),
         tuple(each for each in orphans if each.modified < before),
@@ -96,14 +90,16 @@ def _since(
     entries: dict[str, list[str]],
 ) -> int | None:
     """Return since when a record counts; None where the listing does not tell it."""
-    paths = [f"{folder}/{name}"]
-    for digest in outputs:
-        paths += entries.get(digest) or [""]
-    known = [times[path] for path in paths if path in times]
-    return max(known) if len(known) == len(paths) else None
+    record = f"{folder}/{name}"
+    found = [entries.get(digest) for digest in outputs]
+    if record not in times:
+        return None
+    if not all(found):
+        # What stood for it has been replaced and deleted: since when is not known, but not later
+        # than the last change of the hour.
+        return max(times.values())
+    return max(times[path] for path in (record, *(path for some in found for path in some or ())))
 
 
-def _is_ours(listed: Listed, folder: str, entries: Collection[str]) -> bool:
-    place, _, name = listed.path.rpartition("/")
-    is_named = _OURS.fullmatch(name) is not None
-    return place == folder and is_named and name.partition(".")[0] not in entries
+def _digest(listed: Listed) -> str:
+    return listed.path.rpartition("/")[2].partition(".")[0]

@@ -7,7 +7,7 @@ from schemas.manifest import ManifestEntry
 from schemas.replay_plan import ReplayPlan, ReplaySpan, readable
 from transforms.archive_manifest import list_hours, list_sources
 
-__all__ = ["CannotReplayError", "needed_objects", "only_source", "plan_replay"]
+__all__ = ["CannotReplayError", "first_published", "needed_objects", "only_source", "plan_replay"]
 
 
 class CannotReplayError(ValueError):
@@ -50,6 +50,19 @@ def needed_objects(root: str, source: str, span: ReplaySpan) -> Iterator[tuple[s
                 yield hour.folder, entry
 
 
+def first_published(root: str, source: str) -> int | None:
+    """Return when the oldest message of a source was published, in microseconds; None: no message.
+
+    The names of all days and those of the first one are listed.
+
+    Raises:
+        ObjectStoreError: the archive cannot be listed.
+    """
+    # What replaces what does not matter here, so a damaged record is for others to complain of.
+    hours = list_hours(root, source, on_bad_record=_pass_over)
+    return next((hour.entries[0].first_publish for hour in hours if hour.entries), None)
+
+
 def plan_replay(root: str, source: str | None, span: ReplaySpan) -> ReplayPlan:
     """Return what a replay of a span will read; no object is opened.
 
@@ -71,6 +84,10 @@ def plan_replay(root: str, source: str | None, span: ReplaySpan) -> ReplayPlan:
     if not objects:
         raise CannotReplayError(_nothing(root, chosen))
     return ReplayPlan(root, chosen, span, objects, events, size)
+
+
+def _pass_over(line: str) -> None:
+    pass
 
 
 def _nothing(root: str, source: str) -> str:

@@ -126,7 +126,7 @@ class _ReadObjects(beam.DoFn):
         except BadArchiveError as error:
             self._bad.inc()
             if not self._keep_bad:
-                msg = f"{error}, or give --on_bad_object=quarantine"
+                msg = f"{error}, or, if it is no repair, give --on_bad_object=quarantine"
                 raise BadArchiveError(msg, error.path, error.fault, error.detail) from None
             yield TaggedOutput(_REJECTED, _refused(error, entry))
             return

@@ -1,6 +1,7 @@
 """Writes batches of messages as immutable objects, each with its entry in the manifest."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -11,15 +12,24 @@ from schemas.archive_layout import EVENTS, hour_folder, source_problem
 from schemas.manifest import ManifestEntry
 from schemas.packs import RawPack
 from schemas.parcels import Parcel
+from schemas.times import SECOND
 from transforms.batch_messages import Batch
 from transforms.counters import counter
-from transforms.object_store import ObjectStoreError, check_path, create_object, read_object
+from transforms.object_store import (
+    ObjectStoreError,
+    check_path,
+    create_object,
+    list_objects,
+    read_object,
+)
 from transforms.pubsub_messages import attribute_time
 
 __all__ = ["WriteArchive", "event_times"]
 
 # Whoever puts something else under the names of that many variants does so on purpose.
 _VARIANTS = 16
+# Half of the shortest grace after which compaction deletes an object without an entry.
+_ORPHAN_AGE = 30 * SECOND
 
 
 @dataclass
@@ -34,8 +44,9 @@ class WriteArchive(beam.PTransform[PCollection[Batch], PCollection[str]]):
     exists is never written over: an object that is there is read, and counts as written if its
     bytes have the digest that it is named by. If they have not (empty, cut, or somebody else's),
     the same messages are written beside it with other bytes, and so under another name: its entry
-    tells the truth, and the damaged object is left to be looked at. A batch that is formed again
-    after a failure of the engine may overlap another one; readers remove what they find twice.
+    tells the truth, and the damaged object is left to be looked at. So it is with one that has no
+    entry and is older than half a minute: a compaction may be deleting it. A batch that is formed
+    again after a failure of the engine may overlap another one; readers remove copies.
 
     Event times go into the entry where every message of the object has an attribute that tells its
     own. Counters: `archived` (messages), `archived_bytes` (of objects), `objects_written`,
@@ -52,6 +63,7 @@ class WriteArchive(beam.PTransform[PCollection[Batch], PCollection[str]]):
         settle: set the stable boundary, which is a shuffle. Without it the write is in one stage
             with what comes before: for batches that a retry makes again as they were, or that must
             be written before their source acknowledges them.
+        clock: seconds since the epoch.
     """
 
     path: str
@@ -59,6 +71,7 @@ class WriteArchive(beam.PTransform[PCollection[Batch], PCollection[str]]):
     codec: str = "zstd"
     event_time_attribute: str | None = None
     settle: bool = True
+    clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
         self.path = check_path(self.path)
@@ -106,7 +119,7 @@ class _Write(beam.DoFn):
     def __init__(self, given: WriteArchive) -> None:
         self._root = f"{given.path}/{EVENTS}"
         self._source, self._codec = given.source, given.codec
-        self._attribute = given.event_time_attribute
+        self._attribute, self._clock = given.event_time_attribute, given.clock
 
     def setup(self) -> None:
         """Take the counters."""
@@ -131,18 +144,26 @@ class _Write(beam.DoFn):
         for variant in range(_VARIANTS):
             content = to_avro(pack, self._codec, variant)
             entry = ManifestEntry.of(pack, content, self._codec, times)
-            if self._is_there(f"{place}/{entry.object_name}", content):
+            if self._is_there(place, entry, content):
                 return entry
-            self._damaged.inc()
         msg = f"{place}/{entry.object_name}: damaged, and so are all others of the same messages"
         raise ObjectStoreError(msg)
 
-    def _is_there(self, path: str, content: bytes) -> bool:
+    def _is_there(self, place: str, entry: ManifestEntry, content: bytes) -> bool:
+        path = f"{place}/{entry.object_name}"
         if create_object(path, content):
             self._written.inc()
             return True
         found = read_object(path)
-        if found is None or digest_of(found) != digest_of(content):
+        if found is None or digest_of(found) != entry.digest:
+            self._damaged.inc()
+            return False
+        if self._is_forsaken(path) and read_object(f"{place}/{entry.name}") is None:
             return False
         self._found.inc()
         return True
+
+    def _is_forsaken(self, path: str) -> bool:
+        """Return whether an object is so old that, without an entry, it may be deleted by now."""
+        oldest = round(self._clock() * SECOND) - _ORPHAN_AGE
+        return all(listed.modified < oldest for listed in list_objects(path))

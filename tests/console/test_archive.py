@@ -553,6 +553,21 @@ def test_the_same_archive_in_a_bucket_gives_the_same(capsys, gcs_emulator, archi
     assert "object_missing" in out
 
 
+def test_a_file_is_no_archive(capsys, tmp_path):
+    (tmp_path / "events.ndjson").touch()
+    status, out, err = run(capsys, "ls", f"{tmp_path}/events.ndjson")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "events.ndjson is a file; name a folder" in err
+
+
+def test_a_copy_of_a_file_inside_an_hour_is_not_verified(capsys, archive):
+    before = run(capsys, "verify", archive)
+    hour = next(archive.rglob("*.avro")).parent
+    (hour / "moved away").mkdir()
+    (hour / "moved away" / "junk.entry.json").write_bytes(b"junk")
+    assert run(capsys, "verify", archive) == before
+
+
 @pytest.mark.emulator
 def test_a_bucket_that_does_not_exist_or_holds_no_archive_is_one_line(capsys, gcs_emulator):
     bucket = gcs_emulator.bucket()

@@ -17,6 +17,7 @@ PUBLISH = ["publish", "--topic", "projects/p/topics/t", "--input", __file__]
 COMMANDS = [
     ["up"],
     ["demo"],
+    ["prove"],
     ["generate"],
     ["publish"],
     ["tables", "create"],

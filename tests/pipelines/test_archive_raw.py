@@ -148,6 +148,14 @@ def test_wrong_usage_is_one_line_and_status_2(tmp_path, capsys, more, line):
         (["--now=2026-01-01T00:00:00Z"], "--now goes with --input_files"),
         (["--batches=bundle", "--batch_shards=2"], "--batch_shards goes with --batches=state"),
         (["--batches=minute"], "--batches=minute: write state, bundle"),
+        *(
+            (["--pubsub_source=beam", f"--{name}=9"], f"--{name} goes with the portable source")
+            for name in ("readers", "watermark_slack", "restart_grace", "stop_after_idle")
+        ),
+        (
+            ["--pubsub_source=beam", "--batches=bundle", "--batch_age=9s"],
+            "--batch_age goes with the portable source",
+        ),
         (["--restart_grace=soon"], "--restart_grace: 'soon' is no length of time"),
     ],
 )

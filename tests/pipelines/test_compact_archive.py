@@ -161,6 +161,16 @@ def test_an_hour_with_a_damaged_record_is_named_and_left_and_the_rest_is_done(ro
     assert objects(root) == [1, 3, 1]
 
 
+def test_a_dry_run_needs_no_permission_to_write(root, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "pipelines.compact_archive_options.write_problem", lambda path, is_file: "cannot be written"
+    )
+    assert main([f"--archive={root}", TO, "--dry_run"]) == 0
+    assert "merge 3 objects" in capsys.readouterr().out
+    assert main([f"--archive={root}", TO]) == 2
+    assert capsys.readouterr().err == f"--archive={root}: cannot be written\n"
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -207,8 +207,8 @@ def test_a_bad_object_fails_the_command_with_one_line_or_goes_to_the_quarantine(
     assert main(argv) == 1
     [line] = capsys.readouterr().err.strip().splitlines()
     assert line == (
-        f"{puts[0].path}: no such object, but the manifest names it; restore it, or give "
-        "--on_bad_object=quarantine"
+        f"{puts[0].path}: no such object, but the manifest names it; restore it, or, if it "
+        "is no repair, give --on_bad_object=quarantine"
     )
     done = replay([*argv, "--on_bad_object=quarantine"], tmp_path)
     (refused,) = [one for one in done.rejected if one.step == "ReadArchive"]
@@ -251,6 +251,7 @@ REFUSED = [
     ("--dry_run=perhaps", "--dry_run=perhaps: write true or false"),
     ("--events_per_worker_second=0", "--events_per_worker_second=0: write a whole number"),
     ("--max_input_bytes=1", "--max_input_bytes=1: the replay reads "),
+    (f"--max_input_bytes={'9' * 5_000}", "999: write a whole number of at least 1"),
     ("--max_input_bytes=1GB", "--max_input_bytes=1GB: write a whole number of at least 1"),
     ("--max_events_per_second=0.5", "--max_events_per_second=0.5: write a whole number"),
     ("--run_id=a/b", "--run_id=a/b: use letters, digits, '.', '_' and '-'"),

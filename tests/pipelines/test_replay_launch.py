@@ -116,6 +116,7 @@ def test_what_is_not_given_has_its_default():
         max_events_per_second=None,
         run_id="20260301T120000Z",
         repair=False,
+        started_at=replay.started_at,
     )
 
 
@@ -139,3 +140,30 @@ def test_a_replay_covers_its_span_and_other_sources_what_they_say():
 
 def test_the_first_moment_of_1970_is_a_time_and_not_unset():
     assert config("--now=1970-01-01T00:00:00Z").now == 0
+
+
+def test_a_repair_of_what_the_archive_may_not_have_from_the_beginning_warns(tmp_path, caplog):
+    """Nothing says since when there is an archive: what live had counted before is deleted."""
+    start = END - 24 * HOUR
+    put(tmp_path, [RawEvent(b"{}", {}, "m", start + 1)])
+    complete(tmp_path, END + 9 * HOUR)
+    replay = dataclasses.replace(repairing(), archive=str(tmp_path))
+    assert planned(replay)
+    [line] = [record.getMessage() for record in caplog.records]
+    assert "the archive begins with what was published at 2026-01-05T00:00:00.000001Z" in line
+    assert "the repair at 2026-01-05T00:00:00Z (--from)" in line
+    assert planned(dataclasses.replace(replay, repair=False))
+    put(tmp_path, [RawEvent(b"{}", {}, "n", start)])
+    assert planned(replay)
+    assert len(caplog.records) == 1
+
+
+def test_a_dry_run_of_a_repair_says_where_the_archive_begins(tmp_path, capsys):
+    put(tmp_path, [RawEvent(b"{}", {}, "m", END - HOUR)])
+    complete(tmp_path, END + 9 * HOUR)
+    replay = dataclasses.replace(repairing(), archive=str(tmp_path), dry_run=True)
+    assert planned(replay) is None
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("begins:")]
+    assert "published at 2026-01-05T23:00:00Z" in line
+    assert planned(dataclasses.replace(replay, repair=False)) is None
+    assert "begins:" not in capsys.readouterr().out

@@ -15,7 +15,11 @@ from schemas.raw_avro_rows import encoded_rows
 
 NOW = 1_767_225_600_000_000
 texts = st.text(st.characters(codec="utf-8"), max_size=3) | st.just("x" * 70) | st.just("é" * 9_000)
-times = st.integers(-(2**63), 2**63 - 1) | st.integers(NOW, NOW + 10**9) | st.integers(-70, 70)
+# Publish times of eight bytes begin and end where they are of another length.
+edges = st.sampled_from([2**48, 2**55, -(2**48), -(2**55)])
+near = st.builds(int.__add__, edges, st.integers(-2, 2))
+usual = st.integers(NOW, NOW + 10**9)
+times = st.integers(-(2**63), 2**63 - 1) | usual | st.integers(-70, 70) | near
 events = st.builds(
     RawEvent,
     payload=st.binary(max_size=9)

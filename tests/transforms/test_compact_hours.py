@@ -14,6 +14,7 @@ from console.archive_check import Verification
 from console.archive_range import ArchiveRange
 from schemas.archive_layout import HOUR
 from schemas.compaction import Compaction
+from schemas.packs import RawPack
 from tests.archives import (
     START,
     all_rows,
@@ -27,7 +28,9 @@ from tests.archives import (
 )
 from tests.engine import run_batch
 from tests.transforms.store_steps import Killed, SimulatedTime, kill_at, nothing, steps
+from transforms.batch_messages import Batch
 from transforms.compact_hours import CompactHours, compact_hour
+from transforms.write_archive import WriteArchive
 
 DAY = 86_400
 HOW = Compaction(target_bytes=4_000, codec="null")
@@ -167,6 +170,26 @@ def test_orphans_are_counted_and_go_after_the_grace(tmp_path):
     assert ids_of(tmp_path) == {"id-1"}
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_retry_that_finds_an_old_orphan_while_it_is_deleted_loses_nothing(tmp_path, moment):
+    batch = (START, RawPack.of([message(1)]))
+    put(tmp_path, [message(1)], entered=False)
+    make_older(tmp_path, 2 * DAY)
+
+    def retry(_):
+        def write(pipeline):
+            made = pipeline | beam.Create([batch]).with_output_types(Batch)
+            return {"names": made | WriteArchive(str(tmp_path), "s")}
+
+        run_batch(write)
+
+    with steps(*((retry, nothing) if moment == "before" else (nothing, retry))):
+        counts = compact(tmp_path).counts
+    assert counts["orphans_deleted"] == 1
+    assert ids_of(tmp_path) == {"id-1"}
+    assert defects_of(tmp_path) == []
+
+
 def test_an_hour_with_a_damaged_record_is_left_as_it_is(tmp_path):
     fill(tmp_path)
     compact(tmp_path)
@@ -211,6 +234,25 @@ def test_what_was_compacted_in_turns_is_deleted_in_turns(tmp_path):
         compact(tmp_path, how)
     assert set(seen) == {4}
     assert on_disk(tmp_path) == current(tmp_path)
+
+
+def test_a_late_retry_of_what_was_replaced_long_ago_counts_for_nothing_and_goes(tmp_path):
+    how = Compaction(target_bytes=10**6)
+    first = put(tmp_path, [message(0)])
+    for n in range(1, 3):
+        put(tmp_path, [message(n)])
+        compact(tmp_path, how)
+    make_older(tmp_path, 2 * DAY)
+    compact(tmp_path, how)
+    assert len(on_disk(tmp_path)) == 1
+    assert put(tmp_path, [message(0)]) == first
+    assert len(all_rows(tmp_path)) == 3
+    compact(tmp_path, how)
+    assert len(on_disk(tmp_path)) == 2
+    make_older(tmp_path, 2 * DAY)
+    compact(tmp_path, how)
+    assert on_disk(tmp_path) == current(tmp_path)
+    assert len(all_rows(tmp_path)) == 3
 
 
 HOWS = st.builds(

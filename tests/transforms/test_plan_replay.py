@@ -7,7 +7,13 @@ from schemas.events import RawEvent
 from schemas.replay_plan import ReplaySpan
 from tests.archive_builders import compact, put, put_all
 from transforms.object_store import ObjectStoreError, replace_object
-from transforms.plan_replay import CannotReplayError, needed_objects, only_source, plan_replay
+from transforms.plan_replay import (
+    CannotReplayError,
+    first_published,
+    needed_objects,
+    only_source,
+    plan_replay,
+)
 
 START = 20_000 * 24 * HOUR
 
@@ -84,3 +90,13 @@ def test_a_damaged_record_of_a_compaction_is_no_empty_plan(tmp_path):
     replace_object(f"{found.path.rpartition('/')[0]}/x.replaced.json", b"{")
     with pytest.raises(ObjectStoreError, match="no record of a compaction"):
         plan_replay(str(tmp_path), None, span(0, HOUR))
+
+
+def test_an_archive_begins_with_the_first_message_whatever_became_of_its_object(tmp_path):
+    assert first_published(str(tmp_path), "events") is None
+    puts = put_all(tmp_path, [message(START + n * HOUR // 2) for n in (9, 3, 5)], size=1)
+    put(tmp_path, [message(START)], source="other")
+    assert first_published(str(tmp_path), "events") == START + 3 * HOUR // 2
+    compact(puts, tmp_path)
+    replace_object(f"{puts[1].path.rpartition('/')[0]}/x.replaced.json", b"damaged")
+    assert first_published(str(tmp_path), "events") == START + 3 * HOUR // 2

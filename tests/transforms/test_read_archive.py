@@ -154,7 +154,7 @@ def test_a_bad_object_fails_the_job_with_one_line_that_names_it(tmp_path, reason
     line = known_failure(raised.value)
     assert line is not None
     assert line.startswith(f"{puts[3].path}: {words}")
-    assert line.endswith("restore it, or give --on_bad_object=quarantine")
+    assert line.endswith("restore it, or, if it is no repair, give --on_bad_object=quarantine")
 
 
 @each_fault

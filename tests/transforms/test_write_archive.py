@@ -1,5 +1,7 @@
 """Objects of the archive and their entries: complete before they are named, and none twice."""
 
+import os
+
 import apache_beam as beam
 import pytest
 
@@ -100,6 +102,47 @@ def test_every_bundle_run_twice_gives_one_copy_of_a_batch(tmp_path):
     run(tmp_path, [BATCH, (BASE + HOUR, RawPack([b"x"], [BASE + HOUR]))], bundle_repeat=1)
     assert sorted(len(rows) for _, rows in archived(tmp_path)) == [1, 3]
     assert len(files_in(tmp_path)) == 4
+
+
+def without_entry(path, seconds):
+    """Make an orphan of the only object, as old as that."""
+    for entry in path.rglob("*.entry.json"):
+        entry.unlink()
+    orphan = object_in(path)
+    written = orphan.stat().st_mtime - seconds
+    os.utime(orphan, (written, written))
+    return orphan
+
+
+def test_a_retry_soon_after_enters_the_object_that_it_finds(tmp_path):
+    run(tmp_path, [BATCH])
+    orphan = without_entry(tmp_path, seconds=0)
+    outcome = run(tmp_path, [BATCH])
+    assert outcome.counters["objects_found"] == 1
+    assert object_in(tmp_path) == orphan
+    assert len([*archived(tmp_path)]) == 1
+
+
+def test_an_old_orphan_is_left_to_compaction_and_the_messages_are_written_beside_it(tmp_path):
+    run(tmp_path, [BATCH])
+    orphan = without_entry(tmp_path, seconds=120)
+    outcome = run(tmp_path, [BATCH])
+    assert outcome.counters["objects_written"] == 1
+    assert "objects_damaged" not in outcome.counters
+    again = run(tmp_path, [BATCH])
+    assert (again.counters["objects_found"], "objects_written" in again.counters) == (1, False)
+    orphan.unlink()
+    [(_, rows)] = archived(tmp_path)
+    assert rows == [RAWS[1], RAWS[2], RAWS[0]]
+
+
+def test_an_old_object_that_is_entered_is_found(tmp_path):
+    run(tmp_path, [BATCH])
+    known = object_in(tmp_path)
+    os.utime(known, (0, 0))
+    outcome = run(tmp_path, [BATCH])
+    assert outcome.counters["objects_found"] == 1
+    assert object_in(tmp_path) == known
 
 
 DAMAGES = {

@@ -351,6 +351,7 @@ def test_over_the_wire_each_row_is_written_or_refused_whatever_fails(serve):
 
 
 def test_a_refused_change_is_an_ordinary_reject():
-    rejected = refused_change(any_change(), "NOT_FOUND")
+    rejected = refused_change(any_change(), "NOT_FOUND", "projects/p/instances/i/tables/t")
+    assert rejected.attributes == {"bigtable_table": "projects/p/instances/i/tables/t"}
     assert rejected.message_id == RawEvent(b"").message_id
     assert parse_change(rejected.payload) == any_change()

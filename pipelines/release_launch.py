@@ -1,0 +1,136 @@
+"""What a release has to settle before it is built, and what it tells at its end."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Iterator, Mapping
+
+from apache_beam.metrics import MetricsFilter
+from apache_beam.runners.runner import PipelineResult
+
+from pipelines.counters import counters_of
+from pipelines.options import UsageError
+from pipelines.release_options import ReleaseConfig
+from schemas.archive_layout import HOUR
+from schemas.credentials import require_credentials
+from schemas.locations import is_remote
+from schemas.rejected import Reason
+from schemas.replay_plan import readable
+from transforms.archive_manifest import list_hours, read_marker
+from transforms.count_touched import TOUCHED_HOUR
+from transforms.counters import NAMESPACE
+from transforms.object_store import list_objects
+from transforms.plan_replay import only_source
+from transforms.release_outcomes import OUTCOMES, Outcome
+
+__all__ = ["launched", "report", "told"]
+
+_CHANGES = {"step": "WriteCells", "reason": Reason.MUTATION_REFUSED.value}
+_TABLE = (
+    Outcome.NOW_GOOD,
+    Outcome.STILL_BAD,
+    Outcome.NOT_YET,
+    Outcome.NOT_ARCHIVED,
+    Outcome.EXHAUSTED,
+    Outcome.ALREADY_RELEASED,
+    Outcome.UNRELEASABLE,
+    Outcome.OTHER_TABLE,
+)
+
+
+def launched(config: ReleaseConfig) -> ReleaseConfig:
+    """Return the configuration that is to be built.
+
+    Raises:
+        UsageError: nothing is in the quarantine, or nothing says what the archive holds.
+        CannotReplayError: it is not clear which source is meant.
+        CredentialsError: a place is in Cloud Storage, and there are no credentials.
+        ObjectStoreError: a place cannot be listed.
+    """
+    for option, place in (
+        ("quarantine", config.quarantine_output),
+        ("input_archive", config.archive),
+    ):
+        if is_remote(place):
+            require_credentials(f"--{option}={place}")
+    if next(list_objects(config.quarantine_output, ".avro"), None) is None:
+        msg = f"--quarantine={config.quarantine_output}: nothing was refused there; check the path"
+        raise UsageError(msg)
+    source = only_source(config.archive, config.source or None)
+    marker = read_marker(config.archive, source)
+    if marker is None:
+        if not _only_changes(config):
+            msg = (
+                f"--input_archive={config.archive}: source {source} has no completeness marker, so "
+                "nothing says that it holds all; --reason=mutation_refused needs none"
+            )
+            raise UsageError(msg)
+        return dataclasses.replace(config, source=source)
+    first = next(list_hours(config.archive, source), None)
+    return dataclasses.replace(
+        config,
+        source=source,
+        archived_from=first.start if first else marker,
+        archived_to=marker,
+        closed_to=min(marker, time.time_ns() // 1000),
+    )
+
+
+def report(config: ReleaseConfig, result: PipelineResult) -> None:
+    """Print what a dry run has found; of any other run its counters tell."""
+    if not config.dry_run:
+        return
+    query = MetricsFilter().with_namespace(NAMESPACE).with_name(TOUCHED_HOUR)
+    hours = [each.committed for each in result.metrics().query(query)["distributions"]]
+    ends = [(each.min, each.max) for each in hours if each is not None and each.count]
+    span = (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
+    sys.stdout.write("\n".join(told(counters_of(result), span)) + "\n")
+
+
+def told(counters: Mapping[str, int], hours: tuple[int, int] | None) -> list[str]:
+    """Return the lines of a dry run.
+
+    Args:
+        counters: by name.
+        hours: the first and the last hour of touched tiles, since the epoch; None of none.
+    """
+    lines = [*_table(counters), *_not_yet(counters)]
+    tiles = counters.get("tiles_touched", 0)
+    where = f", in hours {_hour(hours[0])} to {_hour(hours[1])}" if hours else ""
+    lines.append(f"tiles touched: {tiles} in {counters.get('rows_touched', 0)} rows{where}")
+    planned = (counters.get(f"{name}_planned", 0) for name in ("objects", "events", "bytes"))
+    lines.append("archive: {} objects, {} events, {} bytes to be read".format(*planned))
+    return lines
+
+
+def _table(counters: Mapping[str, int]) -> Iterator[str]:
+    """Yield a line for each step and reason, with what would become of its records."""
+    places = sorted(
+        {
+            name.partition(".")[2]
+            for name in counters
+            if name.partition(".")[0] in OUTCOMES and name.count(".") == 2
+        }
+    )
+    for place in places:
+        found = ((outcome, counters.get(f"{outcome}.{place}", 0)) for outcome in _TABLE)
+        counts = ", ".join(f"{outcome.replace('_', ' ')} {n}" for outcome, n in found if n)
+        yield f"{place.replace('.', ' ')}: {counts}"
+    if not places:
+        yield "no record is meant"
+
+
+def _not_yet(counters: Mapping[str, int]) -> Iterator[str]:
+    """Yield a line for each hour in which what is not closed yet will be."""
+    for name, n in sorted(counters.items()):
+        outcome, _, hour = name.partition(".")
+        if outcome == Outcome.NOT_YET and hour.endswith("Z"):
+            yield f"not yet: {n} can be released after the hour of {hour}"
+
+
+def _hour(number: int) -> str:
+    return readable(number * HOUR)
+
+
+def _only_changes(config: ReleaseConfig) -> bool:
+    return _CHANGES["step"] == config.meant.step or _CHANGES["reason"] == config.meant.reason

@@ -1,0 +1,225 @@
+"""The options of a release from the quarantine and the configuration they are parsed into, once."""
+
+import argparse
+import time
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines import shared_options as shared
+from pipelines.options import (
+    UsageError,
+    add_options,
+    count,
+    duration,
+    flag,
+    moment,
+    one_of,
+    path,
+    refuse_idle,
+    required,
+    text,
+)
+from schemas.events import MIN_MICROS
+from schemas.rejected import Reason
+from schemas.repairs import Repair
+from transforms.decode_anew import Closed
+from transforms.object_store import check_path
+from transforms.quarantine_filter import Filter
+from transforms.read_archive import ON_BAD_OBJECT
+
+__all__ = ["ReleaseConfig", "ReleaseOptions"]
+
+_GROUPS = {
+    "what is released": {
+        "quarantine": "the quarantine: its own folder, local or gs://",
+        "step": "only what this step refused",
+        "reason": "only what was refused for this reason",
+        "from": "first publish time, RFC 3339 (of rejection, where there is none)",
+        "to": "publish time at which to end, itself left out",
+        "max_attempts": "leave out what was handed in as often (default 5)",
+        "on_bad_object": "of the quarantine: fail (default) or quarantine",
+    },
+    "where from and where to": {
+        "input_archive": "the raw archive: local or gs://, its root or .../raw/events",
+        "source": "of the archive; needed where it holds several",
+        "bigtable_table": "projects/P/instances/I/tables/T",
+        "cells_output": "folder for the same cells as NDJSON",
+        "app_profile": "Bigtable app profile",
+        "flow_control": "true: let Bigtable slow batch writes down",
+    },
+    "what is declared, now that it is mended": {
+        "contracts": "folder of contracts (default: the shipped ones)",
+        "features": "folder or file of features (default: shipped)",
+        "pseudonym_key": "projects/P/secrets/S/versions/V, file:PATH or env:NAME",
+    },
+    "bounds, as the live job has them": {
+        "horizon": "how late an event may be for the live job (default 1d)",
+        "max_lateness": "how late events were published (default 2x horizon)",
+        "max_future": "how far ahead an event may be (default 1d)",
+        "max_event_bytes": "largest payload (default 1000000)",
+        "shards": "parallelism of the grouping steps (default 16)",
+        "now": "RFC 3339 time for what has no publish time (default: the clock)",
+    },
+    "the run": {
+        "dry_run": "true: count what would be released, and write nothing",
+        "run_id": "name of the run in the quarantine and in the log of repairs",
+        "counters_output": "file for the counters of the run",
+    },
+}
+_SINKS = ("bigtable_table", "cells_output")
+_ONLY_WITH = {"bigtable_table": ("app_profile", "flow_control")}
+
+
+class ReleaseOptions(PipelineOptions):
+    """Command line of a release; every value arrives as text, also from a template."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        add_options(parser, _GROUPS)
+
+
+@dataclass(frozen=True)
+class ReleaseConfig:
+    """The job's constants; times in microseconds.
+
+    Until the release is prepared `source` may be empty, for the only one of the archive, and these
+    are before all: `archived_from`, its first hour, `archived_to`, its completeness marker, and
+    `closed_to`, what marker and clock have passed. `started_at` is the clock's time.
+    """
+
+    quarantine_output: str
+    meant: Filter
+    max_attempts: int
+    on_bad_object: Literal["fail", "quarantine"]
+    archive: str
+    source: str
+    bigtable_table: str | None
+    cells_output: str | None
+    app_profile: str | None
+    flow_control: bool
+    contracts: str | None
+    features: str | None
+    pseudonym_key: str | None
+    horizon: int
+    max_lateness: int
+    max_future: int
+    max_event_bytes: int
+    shards: int
+    now: int
+    dry_run: bool
+    run_id: str
+    counters_output: str | None
+    started_at: int
+    archived_from: int = MIN_MICROS
+    archived_to: int = MIN_MICROS
+    closed_to: int = MIN_MICROS
+    input_files: str | None = None
+    input_subscription: str | None = None
+
+    @classmethod
+    def of(cls, options: PipelineOptions) -> "ReleaseConfig":
+        """Check and convert the options.
+
+        Raises:
+            UsageError: one line that names the option and the remedy.
+        """
+        given = options.view_as(ReleaseOptions)
+        started_at = time.time_ns() // 1000
+        now = moment("now", given.now)
+        now = started_at if now is None else now
+        _one_sink(given)
+        refuse_idle(given, _ONLY_WITH)
+        horizon = shared.horizon(given.horizon)
+        on_bad_object = one_of("on_bad_object", given.on_bad_object, ON_BAD_OBJECT, "fail")
+        return cls(
+            quarantine_output=_quarantine(given.quarantine),
+            meant=_meant(given),
+            max_attempts=count("max_attempts", given.max_attempts, 5),
+            on_bad_object=cast(Literal["fail", "quarantine"], on_bad_object),
+            archive=_archive(given.input_archive),
+            source=shared.source("source", given.source),
+            bigtable_table=shared.table(given.bigtable_table),
+            cells_output=path(given.cells_output),
+            app_profile=text(given.app_profile),
+            flow_control=flag("flow_control", given.flow_control),
+            contracts=path(given.contracts),
+            features=path(given.features),
+            pseudonym_key=shared.pseudonym_key(given.pseudonym_key),
+            horizon=horizon,
+            max_lateness=shared.max_lateness(given.max_lateness, horizon),
+            max_future=duration("max_future", given.max_future, "1d"),
+            max_event_bytes=count("max_event_bytes", given.max_event_bytes, 1_000_000),
+            shards=count("shards", given.shards, 16),
+            now=now,
+            dry_run=shared.dry_run(given),
+            run_id=shared.run_id(given.run_id, now),
+            counters_output=path(given.counters_output),
+            started_at=started_at,
+        )
+
+    @property
+    def sink(self) -> str:
+        """The name of what is written, in the ledger."""
+        return self.bigtable_table or self.cells_output or ""
+
+    @property
+    def closed(self) -> Closed:
+        """What nothing changes any more: all of it is published, and live does not write it."""
+        settling = max(self.max_lateness, 2 * self.horizon)
+        return Closed(self.closed_to, self.archived_to, settling, self.archived_from)
+
+    @property
+    def released_from(self) -> str:
+        """The name of what is read: the archive and its source."""
+        return f"{self.archive}#{self.source}"
+
+    @property
+    def repair(self) -> Repair:
+        """The record of the run in the log of repairs, without its tiles."""
+        table = self.bigtable_table or ""
+        return Repair(table=table, run=self.run_id, started_at=self.started_at)
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What the counters say of the run."""
+        return {"released_from": self.released_from, "run": self.run_id}
+
+
+def _one_sink(given: ReleaseOptions) -> None:
+    if len([name for name in _SINKS if text(getattr(given, name))]) != 1:
+        msg = "--bigtable_table and --cells_output: name exactly one of the two"
+        raise UsageError(msg)
+
+
+def _quarantine(value: object) -> str:
+    given = required("quarantine", value, "name the folder, local or gs://")
+    try:
+        found = check_path(path(given) or "")
+    except ValueError as error:
+        msg = f"--quarantine: {error}"
+        raise UsageError(msg) from None
+    if any(part.startswith(("step=", "dt=")) for part in found.split("/")):
+        msg = (
+            f"--quarantine={given}: a part of one; name the whole, and choose by --step and --from"
+        )
+        raise UsageError(msg)
+    return found
+
+
+def _archive(value: object) -> str:
+    required("input_archive", value, "a release computes tiles anew from the raw archive")
+    return shared.archive("input_archive", value)
+
+
+def _meant(given: ReleaseOptions) -> Filter:
+    reason = text(given.reason)
+    reasons = [each.value for each in Reason]
+    if reason is not None:
+        one_of("reason", reason, reasons, reason)
+    start, end = moment("from", getattr(given, "from")), moment("to", given.to)
+    if start is not None and end is not None and end <= start:
+        msg = f"--to={given.to}: give a time after --from={getattr(given, 'from')}"
+        raise UsageError(msg)
+    return Filter(text(given.step), reason, start, end)

@@ -1,0 +1,78 @@
+"""Reads an object of the quarantine that somebody may have damaged, cut or put there."""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import fastavro
+import msgspec
+
+from schemas.archive_avro import BadObjectError, Fault
+from schemas.quarantine_avro import QUARANTINE_SCHEMA
+from schemas.rejected import Rejected
+from schemas.times import micros
+
+__all__ = ["records_of"]
+
+_NAME = f"{QUARANTINE_SCHEMA['namespace']}.{QUARANTINE_SCHEMA['name']}"
+_FIELDS = Rejected.__struct_fields__
+_OPTIONAL = len(Rejected.__struct_defaults__)
+_REQUIRED = frozenset(_FIELDS[:-_OPTIONAL])
+_DEFAULTS = dict(zip(_FIELDS[-_OPTIONAL:], Rejected.__struct_defaults__, strict=True))
+_SYNC_BYTES = 16
+# What the Avro reader raises for bytes that are none, are cut or changed; it has no error of its
+# own for that, and its lengths are read from the bytes, so memory may not suffice for them.
+_DAMAGED = (
+    ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError,
+    RecursionError, NotImplementedError, zlib.error, struct.error,
+    fastavro.schema.SchemaParseException, fastavro.schema.UnknownType,
+)  # fmt: skip
+
+
+def records_of(content: bytes | None) -> Iterator[Rejected]:
+    """Yield the records of an object, which may lack later fields, or have some beyond these.
+
+    Damage may be found after some records; `None` is an object that was deleted meanwhile.
+
+    Raises:
+        BadObjectError: why it is none of a quarantine, without a word of what is in it.
+    """
+    if content is None:
+        raise BadObjectError(Fault.MISSING, "was deleted while it was listed")
+    if not content:
+        raise BadObjectError(Fault.EMPTY, "is empty, and no Avro object")
+    try:
+        reader = fastavro.reader(io.BytesIO(content))
+        schema: Any = reader.writer_schema
+    except _DAMAGED:
+        detail = "is no Avro object, or its beginning is damaged"
+        raise BadObjectError(Fault.NOT_AVRO, detail) from None
+    if not _is_ours(schema):
+        detail = "is Avro, and holds no records of a quarantine"
+        raise BadObjectError(Fault.FOREIGN_SCHEMA, detail)
+    # An Avro file ends with the marker that is in its head too; the reader does not ask for that.
+    if content.count(content[-_SYNC_BYTES:]) < 2:
+        raise BadObjectError(Fault.DAMAGED, "is cut or damaged")
+    try:
+        for row in reader:
+            yield _record(row)
+    except _DAMAGED:
+        raise BadObjectError(Fault.DAMAGED, "is cut or damaged") from None
+
+
+def _is_ours(schema: Any) -> bool:
+    if not isinstance(schema, dict) or schema.get("name") != _NAME:
+        return False
+    return {field["name"] for field in schema.get("fields", ())} >= _REQUIRED
+
+
+def _record(row: Any) -> Rejected:
+    known = {**_DEFAULTS, **row}
+    return msgspec.convert([_plain(known[name]) for name in _FIELDS], Rejected)
+
+
+def _plain(value: object) -> object:
+    return micros(value) if isinstance(value, datetime) else value
