@@ -38,7 +38,7 @@ from transforms.read_archive import ReadArchive
 from transforms.read_lines import ReadLines
 from transforms.read_messages import ReadMessages
 from transforms.write_cell_lines import WriteCellLines
-from transforms.write_cells import WriteCells
+from transforms.write_cells import ROWS_PER_REQUEST, WriteCells
 from transforms.write_late import WriteLate
 
 __all__ = ["JOB", "build", "main", "run"]
@@ -64,6 +64,7 @@ def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
         config.horizon / SECOND,
         config.shards,
         config.max_event_bytes,
+        state_span=config.coverage if config.replay else None,
     )
     rows = extracted.changes | "FoldEntities" >> FoldEntities(
         features, config.horizon / SECOND, *config.coverage, repair=config.repair
@@ -113,13 +114,18 @@ def _read(
 
 
 def _write(rows: PCollection[RowChange], config: HotPathConfig) -> list[PCollection[Rejected]]:
-    if config.replay and config.replay.max_events_per_second:
-        rows = rows | "BoundRate" >> BoundRate(config.replay.max_events_per_second)
+    rate = config.replay.max_events_per_second if config.replay else None
+    if rate:
+        rows = rows | "BoundRate" >> BoundRate(rate)
     if config.cells_output:
         _ = rows | "WriteCellLines" >> WriteCellLines(config.cells_output)
         return []
     written = rows | "WriteCells" >> WriteCells(
-        config.bigtable_table, app_profile=config.app_profile, flow_control=config.flow_control
+        config.bigtable_table,
+        app_profile=config.app_profile,
+        # A request holds no more than may pass in a second.
+        max_rows_per_request=min(ROWS_PER_REQUEST, rate or ROWS_PER_REQUEST),
+        flow_control=config.flow_control,
     )
     return [written.rejected]
 

@@ -17,6 +17,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.changes import ChangePack, RowPart
 from schemas.compression import ENCODING
 from schemas.contract import Contracts
+from schemas.coverage import Coverage
 from schemas.decoder import Decoder, Refusal
 from schemas.events import RawEvent
 from schemas.feature_set import FeatureSet
@@ -90,6 +91,9 @@ class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
         horizon: how late an event may be for its tiles, in seconds.
         shards: parallelism of the entity step; part of its saved state.
         max_event_bytes: as given to the decoder before.
+        state_span: event times whose events change last values; None: all. Of a span that was read
+            from the archive the events at its edges may not all be known, so that the wrong one of
+            two in the same millisecond would have the last word.
     """
 
     contracts: Contracts
@@ -98,6 +102,7 @@ class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
     horizon: float
     shards: int
     max_event_bytes: int = 1_000_000
+    state_span: Coverage | None = None
 
     def __post_init__(self) -> None:
         if self.horizon <= 0:
@@ -129,6 +134,7 @@ class _Extract(beam.DoFn):
         self._horizon = round(given.horizon * 1_000_000)
         self._shards = given.shards
         self._max_event_bytes = given.max_event_bytes
+        self._state_span = given.state_span
         self._accepted = counter("accepted")
         self._late = counter("late")
 
@@ -136,7 +142,7 @@ class _Extract(beam.DoFn):
         settle()
         self._decoder = Decoder(self._contracts, max_event_bytes=self._max_event_bytes)
         self._pseudonymiser = Pseudonymiser(self._contracts, self._key)
-        self._program = FeatureProgram(self._contracts, self._features)
+        self._program = FeatureProgram(self._contracts, self._features, self._state_span)
 
     def start_bundle(self) -> None:
         self._program.clear()

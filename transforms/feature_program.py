@@ -11,6 +11,7 @@ from schemas.aggregates import AGGREGATIONS, Moment
 from schemas.cells import row_key
 from schemas.changes import MINUTE, RowPart, TileEntry
 from schemas.contract import Contracts
+from schemas.coverage import Coverage
 from schemas.feature_set import Feature, FeatureSet, StateField
 from transforms.record_fields import EVENT_ID, RecordFields, Tests, passes
 
@@ -84,6 +85,7 @@ class FeatureProgram:
 
     Events are first only read and put to their rows; a row is made of all its events at once. To go
     back to each row with each event takes longer: many rows do not fit a processor's cache.
+    Last values are taken from events of `state_span` only (None: of all), tiles from all events.
 
     >>> from schemas.contract import load_contracts
     >>> program = FeatureProgram(load_contracts(None), [])
@@ -91,8 +93,13 @@ class FeatureProgram:
     []
     """
 
-    def __init__(self, contracts: Contracts, sets: Iterable[FeatureSet]) -> None:
+    def __init__(
+        self, contracts: Contracts, sets: Iterable[FeatureSet], state_span: Coverage | None = None
+    ) -> None:
         self._contracts = contracts
+        span = state_span or Coverage()
+        # Whole milliseconds: of two events in one, both must be known to say which is the last.
+        self._state_ms = -(-span.start // 1_000), span.end // 1_000
         self._sets = list(sets)
         self._rows: list[dict[Any, list[_Event]]] = [{} for _ in self._sets]
         self._programs: dict[type, _Program] = {}
@@ -129,7 +136,7 @@ class FeatureProgram:
             while rows:
                 entity_id, events = rows.popitem()
                 part = RowPart(row_key(each.entity, str(entity_id)), {}, {})
-                _fill(part, events, steps)
+                _fill(part, events, steps, self._state_ms)
                 if part.state or part.tiles:
                     yield part
 
@@ -150,15 +157,18 @@ class FeatureProgram:
         return _Program(len(self._programs), fields.read, keys)
 
 
-def _fill(part: RowPart, events: list[_Event], steps: Sequence[_Steps]) -> None:
+def _fill(
+    part: RowPart, events: list[_Event], steps: Sequence[_Steps], state_ms: tuple[int, int]
+) -> None:
     """Put what some events change in a row into its part; `steps` are those of each program."""
     last, tiles = part.state, part.tiles
+    first_ms, end_ms = state_ms
     if len(events) > 1:
         events.sort()
     for event_ms, event_id, _, minute, program, values in reversed(events):
         state, groups = steps[program]
         # The newest event comes first, so what is there stays.
-        for slot, place, tests in state:
+        for slot, place, tests in state if first_ms <= event_ms < end_ms else ():
             if slot not in last:
                 value = values[place]
                 if value is not None and (not tests or passes(values, tests)):

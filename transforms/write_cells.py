@@ -26,7 +26,10 @@ from transforms.mutation_batch import (
 )
 from transforms.request_order import RequestOrder
 
-__all__ = ["WriteCells", "Written", "refused_change"]
+__all__ = ["ROWS_PER_REQUEST", "WriteCells", "Written", "refused_change"]
+
+ROWS_PER_REQUEST = 1_000
+"""Most rows of a request, where nothing else is asked for."""
 
 _STEP = "WriteCells"
 _REJECTED = "rejected"
@@ -76,7 +79,7 @@ class WriteCells(beam.PTransform[PCollection[RowChange], Written]):
 
     table: str
     app_profile: str | None = None
-    max_rows_per_request: int = 1_000
+    max_rows_per_request: int = ROWS_PER_REQUEST
     max_mutations_per_request: int = 20_000
     max_bytes_per_request: int = 4_000_000
     max_row_bytes: int = MAX_ROW_BYTES

@@ -135,6 +135,15 @@ def test_tiles_that_are_not_wholly_inside_are_withheld_and_counted(tmp_path):
     assert conserved(done.counters)
 
 
+def test_events_outside_the_span_are_accepted_and_change_no_last_value(tmp_path):
+    put(tmp_path / "archive", golden_messages())
+    days = {"start": "2026-01-06", "end": "2026-01-07"}
+    done = replay(replay_arguments(tmp_path, tmp_path / "archive", **days), tmp_path)
+    assert done.counters["accepted"] > 0
+    assert done.cells == []
+    assert conserved(done.counters)
+
+
 def test_a_repair_clears_what_it_covers_and_sets_the_tiles_of_the_archive(tmp_path):
     put(tmp_path / "archive", golden_messages())
     complete(tmp_path / "archive", NOON + 30 * DAY)

@@ -5,6 +5,7 @@ import pytest
 from schemas.aggregates import AGGREGATIONS
 from schemas.cells import row_key
 from schemas.contract import load_contracts
+from schemas.coverage import Coverage
 from schemas.decoder import Decoder
 from schemas.feature_set import load_features, parse_features
 from schemas.times import parse_rfc3339
@@ -33,9 +34,9 @@ features:
 class Gathered:
     """What a program gathered, by the names of its feature file."""
 
-    def __init__(self, text, *events, contracts=SHIPPED, late=False):
+    def __init__(self, text, *events, contracts=SHIPPED, late=False, span=None):
         self.features = parse_features(text, "mine.yaml", contracts)
-        self.program = FeatureProgram(contracts, [self.features])
+        self.program = FeatureProgram(contracts, [self.features], span)
         decoder = Decoder(contracts)
         for event in events:
             time = parse_rfc3339(event["event_timestamp"])
@@ -129,6 +130,24 @@ def test_the_last_value_is_that_of_the_latest_millisecond_and_then_of_the_greate
         assert Gathered(FEATURES, *order).state()["page"] == "/z"
     later = at("0", "001", "/later")
     assert Gathered(FEATURES, later, *events).state()["page"] == "/later"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "page"),
+    [(0, 5_000, "/4"), (0, 4_999, "/3"), (3_000, 4_000, "/3"), (3_001, 4_000, None)],
+)
+def test_last_values_are_those_of_whole_milliseconds_of_the_span_and_tiles_of_all(start, end, page):
+    noon = parse_rfc3339("2026-01-31T12:00:00Z")
+    events = [
+        any_event(
+            event_timestamp=f"2026-01-31T12:00:00.00{ms}Z",
+            event_details={"page": f"/{ms}", "platform": "web"},
+        )
+        for ms in (3, 4, 5)
+    ]
+    gathered = Gathered(FEATURES, *events, span=Coverage(noon + start, noon + end))
+    assert gathered.state().get("page") == page
+    assert gathered.counts()["all"] == 3
 
 
 def test_what_was_taken_is_not_taken_again():
