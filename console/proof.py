@@ -15,7 +15,7 @@ def prove(
 
     One stream with all faults goes five ways into Bigtable: live; from the archive; both
     interleaved; live, but killed and started anew; live with losses that a repair mends. Ends with
-    one line, and leaves with 1 where anything differs. Takes two to four minutes.
+    one line, and leaves with 1 where anything differs. Takes one to four minutes.
 
     Example: penstock prove --events 2000 --seed 3
     """

@@ -21,12 +21,14 @@ _OFFSET = re.compile(r"[+-]\d\d(?=:00$)")
 class Retiming:
     """Where a story is to be put. Times and lengths are in microseconds.
 
-    begin: its first message is published then. end: its last one. late_by: how much older than
-    their publish time late events are, at least and at most.
+    begin: its first message is published then. end: its last one. delay: how much older than their
+    publish time all events are, at least. late_by: how much older late ones are, at least and at
+    most.
     """
 
     begin: int
     end: int
+    delay: int
     late_by: tuple[int, int]
 
 
@@ -57,9 +59,7 @@ class _Told:
         time = self._event_time(message, publish_time)
         event = {**message.event, "event_timestamp": time_text(time)}
         payload = _restamped(message.payload, message.attributes, time)
-        return message._replace(
-            payload=payload, publish_time=publish_time, event=event, time=time
-        )
+        return message._replace(payload=payload, publish_time=publish_time, event=event, time=time)
 
     def _moved(self, moment: int) -> int:
         first, last = self.messages[0].publish_time, self.messages[-1].publish_time
@@ -71,7 +71,8 @@ class _Told:
             self._late[event_id] = self._late_time(publish_time)
         if event_id in self._late:
             return self._late[event_id]
-        return _in_millis(self._moved(message.time), 0) + message.time % _MILLI
+        moved = self._moved(message.time) - self.to.delay
+        return _in_millis(moved, 0) + message.time % _MILLI
 
     def _late_time(self, publish_time: int) -> int:
         time = _in_millis(publish_time - self.chance.between(*self.to.late_by), 1)
