@@ -192,6 +192,7 @@ def test_show_reads_an_object_when_its_first_message_is_due_and_no_sooner(tmp_pa
     assert [len(read) for _ in lines] == [n for n in range(1, 6) for _ in range(3)]
 
 
+@pytest.mark.engine
 @given(st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=6), min_size=1, max_size=5))
 def test_however_objects_overlap_their_messages_come_in_order(tmp_path_factory, objects):
     root = str(tmp_path_factory.mktemp("archive"))
@@ -417,6 +418,7 @@ def peak(root, command):
         tracemalloc.stop()
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("command", ["verify", "show"])
 def test_one_object_is_in_memory_at_a_time(tmp_path, command):
     peaks = []
@@ -508,6 +510,7 @@ def test_help_says_that_show_shows_personal_data_and_what_times_are_meant(capsys
         assert "publish time" in " ".join(out.split())
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("command", ["ls", "show", "verify", "cost"])
 def test_whoever_has_read_enough_ends_the_command_quietly(tmp_path, whole, command):
     closed, pipe = os.pipe()
@@ -524,6 +527,7 @@ def test_whoever_has_read_enough_ends_the_command_quietly(tmp_path, whole, comma
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.engine
 def test_the_head_of_many_messages_is_one_line(tmp_path):
     put(tmp_path, [raw(n, NOON + n, b"x" * 999) for n in range(300)], "orders")
     program = f"{sys.executable} -m console archive show {tmp_path} | head -n 1"

@@ -19,6 +19,8 @@ from tests.archive_builders import compact, complete, put_overlapping
 from tests.local.test_hot_path_and_truth import KEY, cells_of
 from transforms.quarantine import read_quarantine
 
+pytestmark = pytest.mark.engine
+
 PLAN = Plan(
     1_500,
     seed=7,

@@ -14,6 +14,8 @@ from tests.pipelines.hot_path_runs import GOLDEN, KEY, KEY_VARIABLE, conserved, 
 from tests.pipelines.replay_runs import DAY, NOON, golden_messages, replay, replay_arguments
 from transforms.quarantine import read_quarantine
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture(autouse=True)
 def pseudonym_key(monkeypatch):

@@ -275,6 +275,7 @@ ACTIONS = st.lists(
 )
 
 
+@pytest.mark.engine
 @settings(max_examples=60)
 @given(ACTIONS)
 def test_in_the_midst_of_a_compaction_others_run_and_no_message_is_ever_missing(

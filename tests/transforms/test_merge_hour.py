@@ -79,6 +79,7 @@ def test_copies_in_overlapping_batches_are_all_kept(tmp_path):
     assert rows == sorted(wanted, key=lambda row: row.publish_time)
 
 
+@pytest.mark.engine
 def test_the_order_holds_across_outputs_and_in_little_memory(tmp_path):
     numbers = list(range(3_000))
     random.Random(5).shuffle(numbers)
@@ -281,6 +282,7 @@ MESSAGES = st.builds(
 )
 
 
+@pytest.mark.engine
 @settings(max_examples=40)
 @given(
     st.lists(st.lists(MESSAGES, min_size=1, max_size=6), max_size=5),

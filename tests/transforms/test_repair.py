@@ -84,6 +84,7 @@ def with_some_of_each(views):
     return views + [View(f"of {user}", user, BASE + 9, "/", None) for user in USERS]
 
 
+@pytest.mark.engine
 @settings(max_examples=200)
 @given(VIEWS, VIEWS, SPANS, CHANCE)
 def test_whatever_live_lost_or_invented_the_covered_tiles_are_right_and_the_others_untouched(
@@ -101,6 +102,7 @@ def test_whatever_live_lost_or_invented_the_covered_tiles_are_right_and_the_othe
         assert state[place][0] == max(held, before[2].get(place, held))[0]
 
 
+@pytest.mark.engine
 @settings(max_examples=150)
 @given(VIEWS, CHANCE)
 def test_of_a_span_that_holds_everything_the_whole_rows_are_those_of_all_events(views, chance):
@@ -110,6 +112,7 @@ def test_of_a_span_that_holds_everything_the_whole_rows_are_those_of_all_events(
     assert table.final() == expected(views)
 
 
+@pytest.mark.engine
 @settings(max_examples=150)
 @given(VIEWS, VIEWS, SPANS, CHANCE)
 def test_repeated_repairs_and_later_writes_of_fewer_events_change_nothing(
