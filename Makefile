@@ -7,7 +7,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --gene
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test unit bench docs fmt lint type lock clean
+.PHONY: help setup services demo prove test unit bench docs fmt lint type lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,8 +25,11 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.p
 services: setup ## build or find the emulators and Prism, once, in the user's cache folder
 	$(PY) -m local.prepare
 
-demo: services ## publish events with faults, run the hot path, check every row against the truth
+demo: services ## publish events with faults, kill the hot path, start it warm, check every row
 	$(PY) -m console demo
+
+prove: services ## publish one stream and show that replay equals live, five ways
+	$(PY) -m console prove
 
 test: services ## all tests: unit, property, golden, emulators, Prism
 	$(PY) -m pytest -n 2 --dist loadgroup
