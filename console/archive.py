@@ -128,14 +128,14 @@ def cost(
     from_: _From = None,
     to: _To = None,
     events_per_worker_second: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--events_per_worker_second",
             "--events-per-worker-second",
-            help="rate of the estimate",
+            help="rate of the estimate, by default that of a replay's",
             min=1,
         ),
-    ] = 10_000,
+    ] = None,
     price_per_gb_month: Annotated[
         float | None,
         typer.Option(
@@ -157,12 +157,14 @@ def cost(
     """
     from console.archive_cost import Prices, archive_cost  # noqa: PLC0415
     from console.archive_range import ArchiveRange  # noqa: PLC0415
+    from schemas.work_rate import EVENTS_PER_WORKER_SECOND  # noqa: PLC0415
 
     complaints = _Complaints()
+    rate = events_per_worker_second or EVENTS_PER_WORKER_SECOND
     prices = Prices.of(price_per_gb_month, price_per_worker_hour)
     with _one_line():
         chosen = ArchiveRange.of(archive, source, from_, to)
-        _print(archive_cost(chosen, events_per_worker_second, prices, complaints.add))
+        _print(archive_cost(chosen, rate, prices, complaints.add))
     complaints.leave()
 
 

@@ -81,7 +81,9 @@ class Verification:
         """Check the small files of an hour against their own names."""
         counted = {entry.digest: entry for entry in hour.entries}
         for listed in list_objects(hour.folder):
-            name = listed.path.rpartition("/")[2]
+            place, _, name = listed.path.rpartition("/")
+            if place != hour.folder:
+                continue
             try:
                 fault = _file_fault(listed.path, name, counted)
             except ObjectStoreError as error:

@@ -1,5 +1,6 @@
 """What of an archive a command is about: sources, and a range of publish time."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -95,6 +96,9 @@ def _root(archive: str) -> str:
         raise ValueError(msg) from None
     if is_remote(place):
         require_credentials(place)
+    elif os.path.isfile(place):
+        msg = f"ARCHIVE: {place} is a file; name a folder"
+        raise ValueError(msg)
     return archive_root(place)
 
 

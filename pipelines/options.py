@@ -36,6 +36,7 @@ __all__ = [
 # A century: what is added to any time of an event must stay a time.
 _LONGEST = 36_500 * 86_400_000_000
 _MOST = 2**31 - 1
+_MOST_DIGITS = 100
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 _BARE_FLAGS = ("--dry_run",)
 _IN_A_STEP = "[while running"
@@ -104,7 +105,9 @@ def duration(name: str, value: object, default: str) -> int:
 def count(name: str, value: object, default: int) -> int:
     """Return an option's whole number, at least 1."""
     given = text(value) or str(default)
-    if not given.isdecimal() or not 1 <= int(given) <= _MOST:
+    # Python reads no number of thousands of digits.
+    digits = given.isascii() and given.isdecimal() and len(given) <= _MOST_DIGITS
+    if not digits or not 1 <= int(given) <= _MOST:
         msg = f"--{name}={given}: write a whole number of at least 1 and at most {_MOST}"
         raise UsageError(msg)
     return int(given)

@@ -17,6 +17,7 @@ from pipelines.options import (
 )
 from schemas.replay_plan import ReplaySpan
 from schemas.times import format_rfc3339
+from schemas.work_rate import EVENTS_PER_WORKER_SECOND
 from transforms.read_archive import ON_BAD_OBJECT
 
 __all__ = ["REPLAY", "ReplayConfig"]
@@ -29,7 +30,7 @@ REPLAY = {
     "max_lateness": "how late events were published (default 2x horizon)",
     "on_bad_object": "fail (default) or quarantine",
     "dry_run": "true: print what would be read, and launch nothing",
-    "events_per_worker_second": "rate of the estimate (default 10000)",
+    "events_per_worker_second": f"rate of the estimate (default {EVENTS_PER_WORKER_SECOND})",
     "max_input_bytes": "refuse to read more",
     "max_events_per_second": "most rows a second for the sink",
     "run_id": "name of the run in quarantine and counters",
@@ -96,7 +97,7 @@ class ReplayConfig:
             on_bad_object=cast(Literal["fail", "quarantine"], on_bad_object),
             dry_run=dry_run,
             events_per_worker_second=count(
-                "events_per_worker_second", given.events_per_worker_second, 10_000
+                "events_per_worker_second", given.events_per_worker_second, EVENTS_PER_WORKER_SECOND
             ),
             max_input_bytes=_limit("max_input_bytes", given.max_input_bytes),
             max_events_per_second=_limit("max_events_per_second", given.max_events_per_second),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.hot_path_launch import settled
 from pipelines.hot_path_options import HotPathConfig, HotPathOptions
 from pipelines.options import UsageError, parse_options
 from pipelines.replay import planned, refusal, repair_problem
@@ -167,3 +168,18 @@ def test_a_dry_run_of_a_repair_says_where_the_archive_begins(tmp_path, capsys):
     assert "published at 2026-01-05T23:00:00Z" in line
     assert planned(dataclasses.replace(replay, repair=False)) is None
     assert "begins:" not in capsys.readouterr().out
+
+
+def test_a_repair_of_a_table_is_refused_where_its_record_could_not_be_left(tmp_path, monkeypatch):
+    """All rows would be written before it is known."""
+    put(tmp_path, [RawEvent(b"{}", {}, "m", END - HOUR)])
+    complete(tmp_path, END + 9 * HOUR)
+    replay = dataclasses.replace(repairing(), archive=str(tmp_path))
+    table = "projects/p/instances/i/tables/t"
+    given = dataclasses.replace(config(), input_files=None, replay=replay, cells_output=None)
+    monkeypatch.setattr(
+        "pipelines.hot_path_launch.write_problem", lambda path, is_file: "cannot be written: no"
+    )
+    assert settled(given)
+    with pytest.raises(UsageError, match=r"a repair leaves its record there, but it cannot be"):
+        settled(dataclasses.replace(given, bigtable_table=table))
