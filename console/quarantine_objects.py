@@ -14,12 +14,13 @@ from schemas.credentials import require_credentials
 from schemas.locations import expanded, is_remote
 from schemas.quarantine_reading import records_of
 from schemas.rejected import Rejected
-from schemas.released import LEDGER
+from schemas.released import LEDGER, sink_of
 from transforms.ledger import released_keys
 from transforms.object_store import (
     Listed,
     ObjectStoreError,
     check_path,
+    list_folders,
     list_objects,
     read_object,
 )
@@ -75,16 +76,20 @@ class QuarantineObjects:
                     yield taken
 
     @functools.cached_property
-    def released(self) -> set[bytes]:
-        """The keys of what was released from the quarantine that the path is part of.
+    def released(self) -> dict[str, set[bytes]]:
+        """The keys of what was released from the quarantine that the path is part of, by sink.
 
         Raises:
             ServiceError: its ledger cannot be read.
         """
         part = _PART.search(self._path)
         quarantine = self._path if part is None else self._path[: part.start()] or "."
+        ledger = f"{quarantine}/{LEDGER}"
         try:
-            return set(released_keys(f"{quarantine}/{LEDGER}"))
+            return {
+                sink_of(folder): set(released_keys(f"{ledger}/{folder}"))
+                for folder in list_folders(ledger)
+            }
         except ObjectStoreError as error:
             raise ServiceError(str(error)) from None
 

@@ -39,6 +39,7 @@ class _Counted:
 
     places: Counter[_Place] = field(default_factory=Counter)
     released: int = 0
+    sinks: Counter[str] = field(default_factory=Counter)
     again: int = 0
 
     def __bool__(self) -> bool:
@@ -55,7 +56,8 @@ class Report(NamedTuple):
 def quarantine_counts(path: str, chosen: Filter, complain: Callable[[str], None]) -> Report:
     """Count records by step, reason and hour; what was released from there is told apart.
 
-    Holds the counts, one object at a time, and 16 bytes for each message that was released.
+    Holds the counts, one object at a time, and 16 bytes for each message and sink that it was
+    released into.
 
     Raises:
         ValueError: the path cannot be used.
@@ -85,10 +87,12 @@ def quarantine_samples(
 
 def _counted(objects: QuarantineObjects, chosen: Filter) -> Iterator[str]:
     counts: Counter[_Place] = Counter()
+    sinks: Counter[str] = Counter()
     of_released = again = 0
     for each in objects.take(chosen, functools.partial(_count, objects)):
         counts.update(each.places)
         of_released += each.released
+        sinks.update(each.sinks)
         again += each.again
     rows = [
         (_printable(step), _printable(reason), str(_shown_time(hour * _HOUR)), str(count))
@@ -101,13 +105,18 @@ def _counted(objects: QuarantineObjects, chosen: Filter) -> Iterator[str]:
         yield f"refused again: {again} of them, each beside the record before it"
     if of_released:
         yield f"released: {of_released} records, which are not in this"
+    for sink, count in sorted(sinks.items()):
+        yield f"released into {_printable(sink)}: {count}"
 
 
 def _count(objects: QuarantineObjects, records: Iterator[Rejected]) -> _Counted:
     counted = _Counted()
     for each in records:
-        if objects.released and release_key(each) in objects.released:
+        key = release_key(each) if objects.released else b""
+        sinks = [sink for sink, keys in objects.released.items() if key in keys]
+        if sinks:
             counted.released += 1
+            counted.sinks.update(sinks)
         else:
             counted.places[each.step, each.reason, time_of(each) // _HOUR] += 1
             counted.again += each.attempt > 0

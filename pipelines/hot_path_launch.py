@@ -5,11 +5,14 @@ import dataclasses
 from apache_beam.runners.runner import PipelineResult
 
 from pipelines.hot_path_options import HotPathConfig
+from pipelines.options import UsageError
 from pipelines.replay import planned
-from pipelines.warm_start import ColdStart, LiveJob, longest_tile, prepared
+from pipelines.warm_start import ColdStart, LiveJob, longest_tile, prepared, tile_lengths
 from schemas.contract import load_contracts
 from schemas.coverage import Coverage
-from schemas.feature_set import load_features
+from schemas.durations import format_duration
+from schemas.feature_set import FeatureSet, load_features
+from schemas.locations import is_remote, write_problem
 from schemas.repairs import Repair
 from transforms.log_repairs import write_repair
 
@@ -27,12 +30,18 @@ def settled(config: HotPathConfig) -> HotPathConfig | None:
     """
     if config.replay is not None:
         replay = planned(config.replay)
-        return None if replay is None else dataclasses.replace(config, replay=replay)
+        if replay is None:
+            return None
+        if replay.repair and config.bigtable_table and not is_remote(replay.archive):
+            # Its record is written there in the end, when all rows have been written.
+            _require_writable(replay.archive)
+        return dataclasses.replace(config, replay=replay)
     if config.warm is not None:
         warm, covers_from = prepared(config.warm, _live(config))
         return dataclasses.replace(config, warm=warm, coverage=Coverage(covers_from))
     if config.input_subscription and config.coverage.start == config.now:
-        ColdStart(config.now, config.horizon, _tile(config), _sink(config)).warn()
+        tiles = tile_lengths(_features(config))
+        ColdStart(config.now, config.horizon, tiles, _own(config)).warn()
     return config
 
 
@@ -53,6 +62,12 @@ def log_repair(config: HotPathConfig, result: PipelineResult) -> None:
         write_repair(replay.archive, repair)
 
 
+def _require_writable(archive: str) -> None:
+    if problem := write_problem(archive, is_file=False):
+        msg = f"--input_archive={archive}: a repair leaves its record there, but it {problem}"
+        raise UsageError(msg)
+
+
 def _live(config: HotPathConfig) -> LiveJob:
     return LiveJob(
         config.input_subscription or "",
@@ -65,10 +80,23 @@ def _live(config: HotPathConfig) -> LiveJob:
 
 
 def _tile(config: HotPathConfig) -> int:
-    return longest_tile(load_features(config.features, load_contracts(config.contracts)))
+    return longest_tile(_features(config))
 
 
-def _sink(config: HotPathConfig) -> str:
-    if config.bigtable_table:
-        return f"--bigtable_table={config.bigtable_table}"
-    return f"--cells_output={config.cells_output}"
+def _features(config: HotPathConfig) -> list[FeatureSet]:
+    return load_features(config.features, load_contracts(config.contracts))
+
+
+def _own(config: HotPathConfig) -> tuple[str, ...]:
+    """Return the options by which another run computes the same tiles, and writes them there."""
+    given = {
+        "bigtable_table": config.bigtable_table,
+        "cells_output": config.cells_output,
+        "contracts": config.contracts,
+        "features": config.features,
+        "pseudonym_key": config.pseudonym_key,
+        "horizon": format_duration(config.horizon),
+        "max_future": format_duration(config.max_future),
+        "max_event_bytes": str(config.max_event_bytes),
+    }
+    return tuple(f"--{name}={value}" for name, value in given.items() if value)

@@ -13,14 +13,14 @@ from pipelines.options import UsageError
 from pipelines.release_options import ReleaseConfig
 from schemas.archive_layout import HOUR
 from schemas.credentials import require_credentials
-from schemas.locations import is_remote
+from schemas.locations import is_remote, write_problem
 from schemas.rejected import Reason
 from schemas.replay_plan import readable
-from transforms.archive_manifest import list_hours, read_marker
+from transforms.archive_manifest import read_marker
 from transforms.count_touched import TOUCHED_HOUR
 from transforms.counters import NAMESPACE
 from transforms.object_store import list_objects
-from transforms.plan_replay import only_source
+from transforms.plan_replay import first_published, only_source
 from transforms.release_outcomes import OUTCOMES, Outcome
 
 __all__ = ["launched", "report", "told"]
@@ -42,7 +42,7 @@ def launched(config: ReleaseConfig) -> ReleaseConfig:
     """Return the configuration that is to be built.
 
     Raises:
-        UsageError: nothing is in the quarantine, or nothing says what the archive holds.
+        UsageError: the quarantine is no folder, or empty, or nothing says what the archive holds.
         CannotReplayError: it is not clear which source is meant.
         CredentialsError: a place is in Cloud Storage, and there are no credentials.
         ObjectStoreError: a place cannot be listed.
@@ -53,6 +53,9 @@ def launched(config: ReleaseConfig) -> ReleaseConfig:
     ):
         if is_remote(place):
             require_credentials(f"--{option}={place}")
+    if problem := _place_problem(config.quarantine_output):
+        msg = f"--quarantine={config.quarantine_output}: {problem}"
+        raise UsageError(msg)
     if next(list_objects(config.quarantine_output, ".avro"), None) is None:
         msg = f"--quarantine={config.quarantine_output}: nothing was refused there; check the path"
         raise UsageError(msg)
@@ -66,11 +69,11 @@ def launched(config: ReleaseConfig) -> ReleaseConfig:
             )
             raise UsageError(msg)
         return dataclasses.replace(config, source=source)
-    first = next(list_hours(config.archive, source), None)
+    first = first_published(config.archive, source)
     return dataclasses.replace(
         config,
         source=source,
-        archived_from=first.start if first else marker,
+        archived_from=marker if first is None else first,
         archived_to=marker,
         closed_to=min(marker, time.time_ns() // 1000),
     )
@@ -130,6 +133,10 @@ def _not_yet(counters: Mapping[str, int]) -> Iterator[str]:
 
 def _hour(number: int) -> str:
     return readable(number * HOUR)
+
+
+def _place_problem(place: str) -> str | None:
+    return None if is_remote(place) else write_problem(place, is_file=False)
 
 
 def _only_changes(config: ReleaseConfig) -> bool:

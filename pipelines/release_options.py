@@ -1,6 +1,7 @@
 """The options of a release from the quarantine and the configuration they are parsed into, once."""
 
 import argparse
+import os
 import time
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -22,6 +23,7 @@ from pipelines.options import (
     text,
 )
 from schemas.events import MIN_MICROS
+from schemas.locations import is_remote
 from schemas.rejected import Reason
 from schemas.repairs import Repair
 from transforms.decode_anew import Closed
@@ -85,8 +87,9 @@ class ReleaseConfig:
     """The job's constants; times in microseconds.
 
     Until the release is prepared `source` may be empty, for the only one of the archive, and these
-    are before all: `archived_from`, its first hour, `archived_to`, its completeness marker, and
-    `closed_to`, what marker and clock have passed. `started_at` is the clock's time.
+    are before all: `archived_from`, when its first message was published, `archived_to`, its
+    completeness marker, and `closed_to`, what marker and clock have passed. `started_at` is the
+    clock's time.
     """
 
     quarantine_output: str
@@ -161,8 +164,10 @@ class ReleaseConfig:
 
     @property
     def sink(self) -> str:
-        """The name of what is written, in the ledger."""
-        return self.bigtable_table or self.cells_output or ""
+        """The name of what is written, in the ledger: the same however the option spells it."""
+        place = self.cells_output or ""
+        local = place and not is_remote(place)
+        return self.bigtable_table or (os.path.abspath(place) if local else place.rstrip("/"))
 
     @property
     def closed(self) -> Closed:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import shlex
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from transforms.archive_manifest import list_hours
 from transforms.peek_subscription import oldest_waiting
 from transforms.plan_replay import only_source
 
-__all__ = ["ColdStart", "LiveJob", "longest_tile", "prepared"]
+__all__ = ["ColdStart", "LiveJob", "longest_tile", "prepared", "tile_lengths"]
 
 _LOG = logging.getLogger(__name__)
 _MARGIN = 15 * 60_000_000
@@ -38,7 +39,12 @@ class LiveJob(NamedTuple):
 
 def longest_tile(features: Iterable[FeatureSet]) -> int:
     """Return the greatest length of tiles in microseconds; 0 where there are none."""
-    return max((each.tile for entity in features for each in entity.features), default=0)
+    return max(tile_lengths(features), default=0)
+
+
+def tile_lengths(features: Iterable[FeatureSet]) -> frozenset[int]:
+    """Return the lengths of tiles that there are, in microseconds."""
+    return frozenset(each.tile for entity in features for each in entity.features)
 
 
 def prepared(warm: WarmConfig, job: LiveJob) -> tuple[WarmConfig, int]:
@@ -72,13 +78,14 @@ def prepared(warm: WarmConfig, job: LiveJob) -> tuple[WarmConfig, int]:
 class ColdStart(NamedTuple):
     """A launch without a warm start, of a job that covers only what comes from then on.
 
-    `sink` is the option that names what it writes, with its value.
+    `tiles` are the lengths of its features' tiles in microseconds. `own` are those of its options,
+    with their values, that a repair of its tiles must have too, its sink among them.
     """
 
     now: int
     horizon: int
-    longest_tile: int
-    sink: str
+    tiles: frozenset[int]
+    own: tuple[str, ...]
 
     def warn(self) -> None:
         """Say once which tiles are withheld, and how they are repaired."""
@@ -90,17 +97,22 @@ class ColdStart(NamedTuple):
             "--to=%s %s --quarantine_output=FOLDER (--from: sooner, if the last job ended before)",
             readable(self.now),
             *map(readable, self.gap()),
-            self.sink,
+            shlex.join(self.own),
         )
 
     def gap(self) -> tuple[int, int]:
-        """Return the span of event time, of whole tiles, that live events may enter in vain.
+        """Return the span of event time that live events may enter in vain.
 
-        >>> ColdStart(now=1_005, horizon=20, longest_tile=10, sink="").gap()
+        It holds wholly every tile in which an event may be and that begins before the launch.
+
+        >>> ColdStart(now=1_005, horizon=20, tiles=frozenset({10, 4}), own=()).gap()
         (980, 1010)
         """
-        tile = max(1, self.longest_tile)
-        return (self.now - self.horizon) // tile * tile, -(-self.now // tile) * tile
+        tiles = self.tiles or {1}
+        first = self.now - self.horizon
+        return min(first // tile * tile for tile in tiles), max(
+            -(-self.now // tile) * tile for tile in tiles
+        )
 
 
 def _oldest(warm: WarmConfig, job: LiveJob) -> int:

@@ -38,10 +38,11 @@ penstock quarantine explain wrong_type
 
 PATH is a quarantine, a folder of it or one object, local or on Cloud Storage. `ls` counts records
 by step, reason and hour, and says how many objects they are in, and the bytes of those; what was
-released it counts apart, and it says how many of the records were refused again. `show`
-prints the first records (`--limit`, 10 unless told) as JSON lines. `--from` (included) and `--to`
-(excluded) are publish times, or times of rejection where there is none; objects whose folder says
-that they hold nothing of what is asked are not opened. One object at a time is in memory.
+released it counts apart, by sink too, and it says how many of the records were refused again.
+`show` prints the first records (`--limit`, 10 unless told) as JSON lines. `--from` (included) and
+`--to` (excluded) are publish times, or times of rejection where there is none; objects whose
+folder says that they hold nothing of what is asked are not opened. One object at a time is in
+memory.
 
 An object that is no Avro, is cut, damaged or of another schema is named on stderr, one line each,
 and nothing of it is counted or shown; the others are. The exit status is then 1. It is 2 for a path

@@ -8,15 +8,23 @@ as a shadow table.
 
 import hashlib
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
 from schemas.rejected import Rejected
 
-__all__ = ["LEDGER", "ledger_folder", "ledger_line", "parse_ledger_line", "release_key"]
+__all__ = [
+    "LEDGER",
+    "ledger_folder",
+    "ledger_line",
+    "parse_ledger_line",
+    "release_key",
+    "sink_of",
+]
 
 LEDGER = "_released"
+_TO = "to="
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _HEX = re.compile(r"[0-9a-f]{32}")
 _LONGEST_FOLDER = 200
@@ -56,7 +64,16 @@ def ledger_folder(sink: str) -> str:
     name = quote(sink, safe="")
     if len(name) > _LONGEST_FOLDER:
         name = hashlib.blake2b(sink.encode(errors="replace"), digest_size=16).hexdigest()
-    return f"{LEDGER}/to={name}"
+    return f"{LEDGER}/{_TO}{name}"
+
+
+def sink_of(folder: str) -> str:
+    """Return the sink whose ledger is in a folder of that name; of a long one, what stands for it.
+
+    >>> sink_of("to=projects%2Fp%2Finstances%2Fi%2Ftables%2Ft")
+    'projects/p/instances/i/tables/t'
+    """
+    return unquote(folder.removeprefix(_TO))
 
 
 def ledger_line(key: bytes) -> bytes:

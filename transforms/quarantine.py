@@ -33,8 +33,8 @@ class Quarantine(beam.PTransform[PCollection[Rejected], PCollection[str]]):
     the rejection, in UTC. The digest is of the records without what tells one handling from another
     (`identity`), so a repeated bundle or run writes the same objects and none twice; a record that
     was handed in again is another one. Any windows;
-    late data is kept. Stamps `rejected_at`, and `job`, `replayed_from` and `run` where they are
-    empty. Counter: `quarantined`.
+    late data is kept. Stamps `rejected_at`, `job`, `replayed_from` and `run` where they are empty.
+    Counter: `quarantined`.
 
     Raises, at run time: `ObjectStoreError`, which fails the bundle: nothing is dropped.
 
@@ -95,7 +95,7 @@ class _StampRejects(beam.DoFn):
     def process(self, record: Rejected) -> Iterator[tuple[str, bytes]]:
         stamped = msgspec.structs.replace(
             record,
-            rejected_at=int(self._clock() * 1e6),
+            rejected_at=record.rejected_at or int(self._clock() * 1e6),
             job=record.job or self._job,
             replayed_from=record.replayed_from or self._replayed_from,
             run=record.run or self._run,

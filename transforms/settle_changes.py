@@ -33,8 +33,10 @@ class SettleChanges(
     """(records by key of the change that was applied, refusals of the writer) -> `Settled`.
 
     A change that was refused again leaves as its first record, whole, with the next attempt and the
-    status of now: counted as `refused_again`. Refusals of other changes, of this run's own, leave
-    as they are. The grouping waits for the writer, so what is `written` is. Bounded; global window.
+    status of now: counted as `refused_again`. The time of its first refusal stays too, since what
+    was repaired after that must not be brought back by it. Refusals of other changes, of this run's
+    own, leave as they are. The grouping waits for the writer, so what is `written` is. Bounded;
+    global window.
     """
 
     @no_annotations

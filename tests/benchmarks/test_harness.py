@@ -1,11 +1,14 @@
 """The harness: contenders take turns, results are checked, ratios are of rates."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from benchmarks import harness, oracles, report, state_per_id
-from benchmarks.contender import digest
+from benchmarks.contender import digest, digest_of_many
+from benchmarks.figures import FIGURES
 from benchmarks.harness import BenchmarkError, Contender, Measured, Peer, Row, run_once, run_row
 from benchmarks.inputs import Input, prepared
 from benchmarks.rows import ROWS
@@ -47,6 +50,24 @@ def test_ratios_compare_medians_of_events_per_second(runs):
     assert (slow["ratio"], slow["own_input"], fast["own_input"]) == (10.0, True, False)
 
 
+def test_memory_is_compared_where_ours_is_to_take_less(runs, monkeypatch):
+    known = harness.run_once
+    peaks = {"ours": 300.0, "fast": 200.0, "slow": 400.0}
+    weighed = lambda given, path: known(given, path)._replace(peak_mb=peaks[given.name])  # noqa: E731
+    monkeypatch.setattr(harness, "run_once", weighed)
+    row = ROW._replace(peers=tuple(peer._replace(lighter=True) for peer in ROW.peers))
+    found = run_row(row, 1, say=lambda _: None)["contenders"]
+    assert [each["lighter"] for each in found] == [None, False, True]
+
+
+def test_the_peak_of_a_process_is_its_own_and_not_that_of_its_starter():
+    held = bytearray(400_000_000)
+    held[::4_096] = b"x" * len(held[::4_096])
+    ask = "from benchmarks.memory import peak_mb; print(peak_mb())"
+    told = subprocess.check_output([sys.executable, "-c", ask], cwd=harness.ROOT)
+    assert 1 < float(told) < 200
+
+
 @pytest.mark.parametrize("oracle", [lambda path: "something else", None], ids=["oracle", "peers"])
 def test_a_wrong_result_is_an_error_however_quick_it_was(runs, monkeypatch, oracle):
     right = harness.run_once
@@ -75,6 +96,21 @@ def test_a_digest_does_not_depend_on_the_order_of_rows():
     assert digest([("a", 1)]) != digest([("a", 2)])
 
 
+def test_a_digest_of_many_counts_how_often_a_row_is_there_and_not_where():
+    assert digest_of_many([b"a", b"b", b"b"]) == digest_of_many([b"b", b"a", b"b"])
+    assert digest_of_many([b"a", b"b", b"b"]) != digest_of_many([b"a", b"a", b"b"])
+    assert digest_of_many([b"a", b"b", b"b"]) != digest_of_many([b"a", b"b"])
+    assert digest_of_many([]).endswith("of 0")
+
+
+def test_an_oracle_counts_every_event_whatever_its_form(tmp_path):
+    one, other, third = (tmp_path / name for name in ("one", "other", "third"))
+    one.write_text('{"event_id": "1", "user_id": null, "event_details": {"a": null}}\n')
+    other.write_text('{"event_details":{"a":null},"event_id":"1"}\n')
+    third.write_text(other.read_text() * 2)
+    assert oracles.every_event(one) == oracles.every_event(other) != oracles.every_event(third)
+
+
 def test_oracles_count_each_id_once(tmp_path):
     events = [
         {"event_id": "1", "event_type": "login", "event_timestamp": "1970-01-01T00:01:59Z"},
@@ -88,7 +124,7 @@ def test_oracles_count_each_id_once(tmp_path):
 
 
 def test_every_row_has_a_name_of_its_own_and_targets():
-    assert len({row.name for row in ROWS}) == len(ROWS)
+    assert len({each.name for each in (*ROWS, *FIGURES)}) == len(ROWS) + len(FIGURES)
     assert all(peer.target > 1 for row in ROWS for peer in row.peers)
 
 
@@ -101,4 +137,5 @@ def test_state_per_id_is_measured_for_every_size_of_pack(monkeypatch):
 
 def test_the_table_in_the_papers_is_that_of_the_recorded_results():
     assert report.in_readme() == report.table()
-    assert {row.name for row in ROWS} <= {path.stem for path in report.RESULTS.glob("*.json")}
+    names = {each.name for each in (*ROWS, *FIGURES)}
+    assert names <= {path.stem for path in report.RESULTS.glob("*.json")}

@@ -204,6 +204,9 @@ def test_what_was_released_is_counted_apart_wherever_the_path_points(capsys, qua
     ledger = quarantine / ledger_folder("a table") / "dt=2026-01-01" / "x.ndjson"
     ledger.parent.mkdir(parents=True)
     ledger.write_bytes(b"".join(ledger_line(release_key(each)) + b"\n" for each in released))
+    shadow = quarantine / ledger_folder("a/shadow") / "dt=2026-01-01" / "x.ndjson"
+    shadow.parent.mkdir(parents=True)
+    shadow.write_bytes(ledger_line(release_key(released[0])) + b"\n")
     again = a_record(publish_time=NOON + HOUR, attempt=1)
     keep(quarantine, again, a_record(publish_time=NOON + HOUR, attempt=2))
     for path in (
@@ -216,9 +219,11 @@ def test_what_was_released_is_counted_apart_wherever_the_path_points(capsys, qua
         assert [line.split() for line in out.splitlines()[1:2]] == [
             ["Decode", "not_json", "2026-01-01T13:00:00Z", "3"]
         ]
-        assert out.splitlines()[-2:] == [
+        assert out.splitlines()[-4:] == [
             "refused again: 2 of them, each beside the record before it",
             "released: 2 records, which are not in this",
+            "released into a table: 2",
+            "released into a/shadow: 1",
         ]
 
 

@@ -147,6 +147,8 @@ def test_what_is_refused_again_stays_until_its_attempts_are_spent(without_u1, bi
     first = house.release(table, "--max_attempts=2")
     assert outcomes(first) == {"now_good": 2, "released": 1, "refused_again": 1}
     assert sorted(each.attempt for each in kept_changes(house)) == [0, 0, 1]
+    # A repair between the two refusals came after the first: the change must still lose to it.
+    assert {each.rejected_at for each in kept_changes(house)} == {1}
     # Alone it is no row's fault that nothing can be written, so another row has to come along.
     again = RowChange(b"again", good.cells[:1])
     create_object(

@@ -199,6 +199,19 @@ def test_a_tile_that_begins_before_the_archive_does_is_not_computed_from_it(tmp_
     assert house.rows("first") == {}
 
 
+def test_a_tile_that_begins_before_the_first_archived_message_is_not_computed_from_it(tmp_path):
+    """The archive's job began in the middle of an hour: that hour's folder is there, and lacks."""
+    early = messages(around(["u1"]), published=NOON + 60_000_000)
+    late = messages([event("late", "u1", NOON, "teleport")], published=NOON + HOUR // 2)
+    house = House(tmp_path, [*early, *late])
+    house.live("live")
+    shutil.rmtree(house.archive / "raw")
+    put(house.archive, late)
+    complete(house.archive, NOON + DAY)
+    assert outcomes(house.release("first")) == {"not_archived": 1}
+    assert house.rows("first") == {}
+
+
 def test_an_id_that_belongs_to_another_event_makes_a_conflict_and_no_loop(tmp_path):
     payloads = [event("same", "u1", NOON), *around(["u1"]), event("same", "u1", NOON, "teleport")]
     house = house_of(tmp_path, payloads)

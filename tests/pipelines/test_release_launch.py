@@ -65,6 +65,14 @@ def test_wrong_usage_is_one_line(capsys, argv, words):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("spelled", ["{}/c/", "{}/./c", "{}//c", "c"])
+def test_one_folder_has_one_ledger_however_it_is_spelled(monkeypatch, tmp_path, spelled):
+    monkeypatch.chdir(tmp_path)
+    config = config_of(*USUAL[:2], f"--cells_output={spelled.format(tmp_path)}")
+    assert config.sink == f"{tmp_path}/c"
+    assert config_of(*USUAL[:2], "--cells_output=gs://b/c/").sink == "gs://b/c"
+
+
 def test_places_that_are_not_what_they_should_be_are_one_line(capsys, house, tmp_path):
     usual = house.release_arguments("cells")[1:]
     asked = f"--input_archive={tmp_path / 'nowhere'}"
@@ -73,6 +81,9 @@ def test_places_that_are_not_what_they_should_be_are_one_line(capsys, house, tmp
     argv = [item for item in house.release_arguments("cells") if "--quarantine=" not in item]
     assert main([*argv, f"--quarantine={tmp_path / 'narrow'}"]) == 2
     assert "nothing was refused there" in capsys.readouterr().err
+    a_file = tmp_path / "features.yaml"
+    assert main([*argv, f"--quarantine={a_file}"]) == 2
+    assert f"--quarantine={a_file}: is a file" in capsys.readouterr().err
     put(house.archive, messages([b"{}"]), source="other")
     assert main(house.release_arguments("cells")) == 2
     assert "name one by --source: events, other" in capsys.readouterr().err

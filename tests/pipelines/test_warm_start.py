@@ -1,6 +1,7 @@
 """What is settled at the launch of a live job: its warm start, or the warning that it has none."""
 
 import logging
+import shlex
 
 import pytest
 
@@ -28,9 +29,10 @@ def config(*more: str) -> HotPathConfig:
         "--bigtable_table=projects/p/instances/i/tables/t",
         "--quarantine_output=q",
         "--late_output=l",
-        "--now=2026-01-06T12:30:00Z",
         *more,
     ]
+    if not any(each.startswith("--now=") for each in more):
+        argv.append("--now=2026-01-06T12:30:00Z")
     return HotPathConfig.of(parse_options(argv, HotPathOptions, ""))
 
 
@@ -168,6 +170,39 @@ def test_without_a_warm_start_one_warning_says_what_is_withheld_and_how_it_is_re
     assert "--write_mode=repair --from=2026-01-06T09:00:00Z --to=2026-01-06T13:00:00Z" in warning
     assert "--bigtable_table=projects/p/instances/i/tables/t" in warning
     assert "\n" not in warning
+
+
+def test_the_command_that_repairs_is_of_the_same_declarations_and_bounds(caplog, tmp_path):
+    """Word by word: by other features or contracts it would delete what is right."""
+    features = tmp_path / "my features.yaml"
+    features.write_text(
+        "entity: user\nkey: user_id\nfeatures:\n  - {name: views, aggregate: count}\n"
+    )
+    own = [f"--features={features}", "--pseudonym_key=env:KEY", "--horizon=90m"]
+    own += ["--max_future=2h", "--max_event_bytes=5000"]
+    with caplog.at_level(logging.WARNING):
+        settled(config(*own))
+    (warning,) = caplog.messages
+    words = shlex.split(warning.partition("python -m pipelines.hot_path ")[2])
+    argv = words[: words.index("--quarantine_output=FOLDER") + 1]
+    assert set(own) <= set(argv)
+    asked = HotPathConfig.of(parse_options(argv, HotPathOptions, ""))
+    assert asked.repair
+    assert asked.features == str(features)
+    assert asked.bigtable_table == "projects/p/instances/i/tables/t"
+
+
+def test_the_repair_holds_whole_tiles_of_every_length(caplog, tmp_path):
+    """Tiles of 45 minutes begin and end within hours: 8:15 to 9:00, 12:00 to 12:45."""
+    features = tmp_path / "features.yaml"
+    features.write_text(
+        "entity: user\nkey: user_id\ntile: 1h\nfeatures:\n"
+        "  - {name: views, aggregate: count}\n  - {name: some, aggregate: count, tile: 45m}\n"
+    )
+    with caplog.at_level(logging.WARNING):
+        settled(config("--horizon=3h", f"--features={features}", "--now=2026-01-06T13:15:00Z"))
+    (warning,) = caplog.messages
+    assert "--from=2026-01-06T09:45:00Z --to=2026-01-06T14:00:00Z" in warning
 
 
 def test_a_job_that_covers_more_is_not_warned(caplog, archive):

@@ -52,6 +52,13 @@ def test_a_record_comes_back_with_its_bytes_and_the_stamps(tmp_path):
     assert record == any_rejected(rejected_at=NOON * 1_000_000, job="hot-path")
 
 
+def test_a_record_that_was_kept_before_keeps_the_time_of_its_first_refusal(tmp_path):
+    """By it a release knows which repairs came after a change was refused."""
+    quarantine([any_rejected(attempt=1, rejected_at=9)], tmp_path, job="hot-path")
+    (record,) = read_quarantine(str(tmp_path))
+    assert (record.rejected_at, record.attempt) == (9, 1)
+
+
 def test_objects_stand_by_step_and_by_day_of_the_publish_time_or_of_the_rejection(tmp_path):
     records = [
         any_rejected(0),
