@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report, state_per_id
+from benchmarks import report
+from benchmarks.figures import FIGURES, Figures
 from benchmarks.harness import BenchmarkError, run_row
 from benchmarks.rows import ROWS
 
 _RESULTS = Path(__file__).parent / "results"
 _QUICK = 0.02
-_STATE = "state_per_id"
 _COLUMNS = ("contender", "events", "seconds", "events/s", "peak MB", "ratio", "target", "")
 
 
@@ -39,23 +39,26 @@ def main() -> int:
         print(_table(document), flush=True)
         if not options.quick:
             _write(document)
-    if options.only in (None, _STATE):
-        _measure_state(written=not options.quick)
+    for figures in FIGURES:
+        if options.only in (None, figures.name):
+            failed |= _measure(figures, quick=options.quick)
     return failed
 
 
-def _measure_state(*, written: bool) -> None:
-    document = state_per_id.measure()
-    print(f"\n{document['name']}: {document['title']}")
-    for figure in document["figures"]:
-        held = f"{figure['bytes_per_id']:.1f} bytes (target {figure['target']})"
-        print(f"{figure['what'].ljust(14)}{held} at {figure['ids']:,} ids")
-    if written:
+def _measure(figures: Figures, *, quick: bool) -> int:
+    try:
+        document = (figures.quick if quick else figures.measure)()
+    except BenchmarkError as error:
+        _say(f"FAILED {error}")
+        return 1
+    print(f"\n{document['name']}: {figures.told(document)}", flush=True)
+    if not quick:
         _write(document)
+    return 0
 
 
 def _options() -> argparse.Namespace:
-    names = [*(row.name for row in ROWS), _STATE]
+    names = [each.name for each in (*ROWS, *FIGURES)]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Seconds leave out interpreter start and imports."
     )
@@ -85,6 +88,8 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     note = "fewer events: rates are compared" if entry["own_input"] else ""
     if entry["target"] is not None and entry["ratio"] < entry["target"]:
         note = f"{note} below target".strip()
+    if entry["lighter"] is not None:
+        note = f"{note} {'less' if entry['lighter'] else 'not less'} memory".strip()
     return (
         entry["contender"],
         f"{entry['events']:,}",

@@ -20,22 +20,25 @@ from schemas.packs import EventPack
 from transforms.deduplicate import DeduplicatePacks
 from transforms.read_lines import ReadLines
 
-__all__ = ["run"]
+__all__ = ["CountRows", "digest_of_counts", "kind_and_minute", "line_of_count", "run"]
 
 _SHARDS = 8
 _HORIZON = 86_400
 
 
-class _CountRows(beam.DoFn):
+class CountRows(beam.DoFn):
     """Counts equal payloads over a bundle: the shuffle then sees a key once a bundle."""
 
     def start_bundle(self) -> None:
+        """Begin with nothing."""
         self._counts: Counter[bytes] = Counter()
 
     def process(self, pack: EventPack) -> None:
+        """Count a pack."""
         self._counts.update(pack.raw.payloads)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Give out the counts."""
         for key, count in self._counts.items():
             yield WindowedValue((key, count), MIN_TIMESTAMP, (GlobalWindow(),))
 
@@ -48,28 +51,32 @@ def run(path: str) -> Callable[[], str]:
             pipeline
             | "ReadLines" >> ReadLines(path)
             | "PackLines"
-            >> beam.ParDo(PackLines(_payload)).with_output_types(tuple[int, EventPack])
+            >> beam.ParDo(PackLines(kind_and_minute)).with_output_types(tuple[int, EventPack])
         )
         split = packs | "Deduplicate" >> DeduplicatePacks(_HORIZON, _SHARDS, mode="batch")
         counts = (
             split.unique
-            | "CountRows" >> beam.ParDo(_CountRows()).with_output_types(tuple[bytes, int])
+            | "CountRows" >> beam.ParDo(CountRows()).with_output_types(tuple[bytes, int])
             | "AddUp" >> beam.CombinePerKey(sum)
         )
-        _ = counts | "ToJson" >> beam.Map(_line) | "Write" >> beam.io.WriteToText(str(folder / "n"))
-    return lambda: _digest_of(folder)
+        lines = counts | "ToJson" >> beam.Map(line_of_count)
+        _ = lines | "Write" >> beam.io.WriteToText(str(folder / "n"))
+    return lambda: digest_of_counts(folder)
 
 
-def _payload(event: Envelope, seconds: int) -> bytes:
+def kind_and_minute(event: Envelope, seconds: int) -> bytes:
+    """Return what is counted of an event, as a payload."""
     return b"%b|%d" % (event.event_type.encode(), seconds // 60)
 
 
-def _line(counted: tuple[bytes, int]) -> str:
+def line_of_count(counted: tuple[bytes, int]) -> str:
+    """Return a count as a line of JSON."""
     kind, _, minute = counted[0].decode().rpartition("|")
     return json.dumps([kind, int(minute), counted[1]])
 
 
-def _digest_of(folder: Path) -> str:
+def digest_of_counts(folder: Path) -> str:
+    """Digest the lines of counts in a folder, and remove it."""
     lines = [line for file in folder.iterdir() for line in file.read_text().splitlines()]
     shutil.rmtree(folder)
     return digest(json.loads(line) for line in lines)

@@ -1,13 +1,12 @@
 """Runs contenders as processes of their own, in turns, and compares what they took and what came.
 
 Every contender is `python -m benchmarks.<module> --input FILE --json` and prints one line of JSON:
-`seconds` (measured inside, without the interpreter's start and the imports), `events` and `result`,
-a digest. A result that differs from the oracle's ends the benchmark: a time is never a verdict, a
-wrong answer always is.
+`seconds` (measured inside, without the interpreter's start and the imports), `peak_mb`, `events`
+and `result`, a digest. A result that differs from the oracle's ends the benchmark: a time is never
+a verdict, a wrong answer always is.
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -17,11 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.inputs import Input, prepared
+from benchmarks.inputs import Archived, Input, prepared
 
-__all__ = ["BenchmarkError", "Contender", "Measured", "Peer", "Row", "run_row"]
+__all__ = ["ROOT", "BenchmarkError", "Contender", "Measured", "Peer", "Row", "run_row"]
 
-_ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 _LAST_LINES = 5
 
 
@@ -41,12 +40,13 @@ class Peer(NamedTuple):
     """What the suite is compared with, how many times as fast it is to be, and on which input.
 
     `input` is None for the row's own; another one is for peers too slow for that: then events per
-    second are compared, and the table says so.
+    second are compared, and the table says so. `lighter`: ours is to take less memory, too.
     """
 
     contender: Contender
     target: float
-    input: Input | None = None
+    input: Input | Archived | None = None
+    lighter: bool = False
 
 
 class Row(NamedTuple):
@@ -57,7 +57,7 @@ class Row(NamedTuple):
 
     name: str
     title: str
-    input: Input
+    input: Input | Archived
     ours: Contender
     peers: tuple[Peer, ...]
     oracle: Callable[[Path], str] | None
@@ -78,6 +78,9 @@ class Measured(NamedTuple):
     cpu_seconds: float | None = None
 
 
+_Entry = tuple[Contender, Input | Archived, Peer | None]
+
+
 def run_row(
     row: Row, runs: int, scale: float = 1.0, say: Callable[[str], None] = print
 ) -> dict[str, Any]:
@@ -92,8 +95,8 @@ def run_row(
     Raises:
         BenchmarkError: a contender failed or gave a wrong result.
     """
-    entries = [(row.ours, row.input, None)]
-    entries += [(peer.contender, peer.input or row.input, peer.target) for peer in row.peers]
+    entries: list[_Entry] = [(row.ours, row.input, None)]
+    entries += [(peer.contender, peer.input or row.input, peer) for peer in row.peers]
     inputs = {given: prepared(_scaled(given, scale)) for _, given, _ in entries}
     wanted = {given: row.oracle(path) for given, path in inputs.items()} if row.oracle else {}
     taken: dict[str, list[Measured]] = {contender.name: [] for contender, _, _ in entries}
@@ -119,26 +122,21 @@ def run_once(contender: Contender, path: Path) -> Measured:
     command = [sys.executable, "-m", module, "--input", str(path), "--json", *contender.arguments]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaints:
         begun = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=complaints, cwd=_ROOT)
-        # wait4 gives the peak memory of this process alone
-        _, status, usage = os.wait4(process.pid, 0)
+        code = subprocess.call(command, stdout=out, stderr=complaints, cwd=ROOT)
         wall = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise BenchmarkError(_failure(contender, process.returncode, _text(complaints)))
+        if code:
+            raise BenchmarkError(_failure(contender, code, _text(complaints)))
         said = json.loads(_text(out).strip().splitlines()[-1])
-    peak = usage.ru_maxrss / (1_024 if sys.platform != "darwin" else 1_048_576)
     taken = said["seconds"], said["events"], said["result"]
-    return Measured(*taken, wall, peak, said.get("cpu_seconds"))
+    return Measured(*taken, wall, said["peak_mb"], said.get("cpu_seconds"))
 
 
-def _compared(
-    entries: list[tuple[Contender, Input, float | None]], taken: dict[str, list[Measured]]
-) -> Iterator[dict[str, Any]]:
-    ours = _rate(taken[entries[0][0].name])
-    for contender, given, target in entries:
+def _compared(entries: list[_Entry], taken: dict[str, list[Measured]]) -> Iterator[dict[str, Any]]:
+    first = taken[entries[0][0].name]
+    ours, held = _rate(first), _peak(first)
+    for contender, given, peer in entries:
         runs = taken[contender.name]
-        rate = _rate(runs)
+        rate, peak = _rate(runs), _peak(runs)
         yield {
             "contender": contender.name,
             "events": runs[0].events,
@@ -147,9 +145,10 @@ def _compared(
             "cpu_seconds": _median_or_none([run.cpu_seconds for run in runs]),
             "wall_seconds": round(statistics.median(run.wall for run in runs), 3),
             "events_per_second": round(rate),
-            "peak_mb": round(max(run.peak_mb for run in runs), 1),
-            "ratio": None if target is None else round(ours / rate, 2),
-            "target": target,
+            "peak_mb": round(peak, 1),
+            "ratio": None if peer is None else round(ours / rate, 2),
+            "target": None if peer is None else peer.target,
+            "lighter": held < peak if peer is not None and peer.lighter else None,
             "own_input": given != entries[0][1],
         }
 
@@ -159,11 +158,15 @@ def _median_or_none(figures: list[float | None]) -> float | None:
     return round(statistics.median(told), 3) if told else None
 
 
+def _peak(runs: list[Measured]) -> float:
+    return max(run.peak_mb for run in runs)
+
+
 def _rate(runs: list[Measured]) -> float:
     return runs[0].events / statistics.median(run.seconds for run in runs)
 
 
-def _scaled(given: Input, scale: float) -> Input:
+def _scaled(given: Input | Archived, scale: float) -> Input | Archived:
     return given._replace(events=max(1_000, int(given.events * scale)))
 
 

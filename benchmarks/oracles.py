@@ -7,18 +7,27 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from datasketches import compact_theta_sketch
 
-from benchmarks.contender import digest
+from benchmarks.contender import digest, digest_of_many
 from local.feature_rules import read_rules
 from local.generate import Message
 from local.plain_values import cell_bytes, time_of
 from local.truth import Truth
 from schemas.contract import load_contracts
 
-__all__ = ["counts_by_minute", "digest_of_cells", "hot_path_cells", "unique_ids"]
+__all__ = [
+    "content_of",
+    "counts_by_minute",
+    "digest_of_cells",
+    "every_event",
+    "hot_path_cells",
+    "unique_ids",
+]
 
 _MINUTE = 60_000_000
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def counts_by_minute(path: Path) -> str:
@@ -28,6 +37,21 @@ def counts_by_minute(path: Path) -> str:
         for event in _first_of_each(path)
     )
     return digest((*key, count) for key, count in counts.items())
+
+
+def every_event(path: Path) -> str:
+    """Digest of the contents of all events, as often as each is there."""
+    with path.open("rb") as file:
+        return digest_of_many(content_of(json.loads(line)) for line in file)
+
+
+def content_of(event: dict[str, Any]) -> bytes:
+    """Return an event's content in one form; a field of the envelope that is null is none.
+
+    >>> content_of({"b": {"c": None}, "a": None})
+    b'{"b":{"c":null}}'
+    """
+    return _encode({name: value for name, value in event.items() if value is not None})
 
 
 def unique_ids(path: Path) -> str:

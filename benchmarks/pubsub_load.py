@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.contender import digest
+from benchmarks.memory import peak_mb
 from local.publish import Outgoing, publish
 from local.resources import PubsubEmulator
 from local.services import LocalServices, exported
@@ -64,6 +65,7 @@ def measure(path: Path, submit: Callable[[str], Any]) -> dict[str, Any]:
     return {
         "seconds": _ARRIVALS.times[-1] - _ARRIVALS.times[0],
         "events": len(lines),
+        "peak_mb": peak_mb(),
         "result": digest(payloads),
     }
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import FIGURES
 from benchmarks.rows import ROWS
 
 __all__ = ["README", "RESULTS", "in_readme", "table", "write"]
@@ -22,9 +23,9 @@ def table(results: Path = RESULTS) -> str:
     """Return the table of all results of a folder, in the order of the benchmarks."""
     found = {path.stem: json.loads(path.read_text()) for path in results.glob("*.json")}
     lines = [line for row in ROWS if row.name in found for line in _lines(found[row.name])]
-    state = [_state(found["state_per_id"])] if "state_per_id" in found else []
+    figures = [f"- {each.told(found[each.name])}\n" for each in FIGURES if each.name in found]
     taken = sorted({_circumstances(each) for each in found.values()})
-    return _HEAD + "".join(lines) + "\n" + "".join([*state, *taken])
+    return "\n".join(["".join(part) for part in ([_HEAD, *lines], figures, taken) if part])
 
 
 def write(results: Path = RESULTS) -> None:
@@ -45,7 +46,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
         f"| {document['title']} | {ours['events']:,} | {ours['seconds']:.2f} s "
         f"| {peer['contender']}: {peer['seconds']:.2f} s{_fewer(peer)} "
         f"| {peer['ratio']:.1f}x | {peer['target']}x "
-        f"| {ours['peak_mb']:.0f}; {peer['peak_mb']:.0f} |\n"
+        f"| {ours['peak_mb']:.0f}; {peer['peak_mb']:.0f}{_lighter(peer)} |\n"
         for peer in peers
     ]
 
@@ -54,13 +55,8 @@ def _fewer(peer: dict[str, Any]) -> str:
     return f" for {peer['events']:,}" if peer["own_input"] else ""
 
 
-def _state(document: dict[str, Any]) -> str:
-    figures = [figure["bytes_per_id"] for figure in document["figures"]]
-    target = document["figures"][0]["target"]
-    return (
-        f"State of dedupe, all overhead included: {min(figures):.1f} to {max(figures):.1f} bytes "
-        f"an id (target {target}).\n"
-    )
+def _lighter(peer: dict[str, Any]) -> str:
+    return " (target: less)" if peer.get("lighter") is not None else ""
 
 
 def _circumstances(document: dict[str, Any]) -> str:

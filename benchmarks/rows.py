@@ -2,10 +2,12 @@
 
 from benchmarks import oracles
 from benchmarks.harness import Contender, Peer, Row
-from benchmarks.inputs import Input
+from benchmarks.inputs import Archived, Input
 from benchmarks.pubsub_load import digest_of_lines
 
 __all__ = ["ROWS"]
+
+_READ_AVRO = Peer(Contender("ReadFromAvro, json.loads, GroupByKey, Count", "peers.read_avro"), 5)
 
 ROWS = (
     Row(
@@ -65,6 +67,33 @@ ROWS = (
             ),
         ),
         digest_of_lines,
+    ),
+    Row(
+        "archive",
+        "files to the raw archive, zstd",
+        Input(1_000_000),
+        Contender("archive job", "bench_archive"),
+        (
+            Peer(Contender("json.loads, WriteToAvro, deflate, one file", "peers.write_avro"), 4),
+            Peer(Contender("the same, num_shards=16", "peers.write_avro_sharded"), 4, lighter=True),
+        ),
+        oracles.every_event,
+    ),
+    Row(
+        "replay",
+        "raw archive to counts per type and minute, each id once",
+        Archived(1_000_000),
+        Contender("ReadArchive, DeduplicatePacks", "bench_replay"),
+        (_READ_AVRO,),
+        oracles.counts_by_minute,
+    ),
+    Row(
+        "replay_decoded",
+        "the same, events checked by their contracts",
+        Archived(1_000_000),
+        Contender("ReadArchive, DecodePacks, DeduplicatePacks", "bench_replay_decoded"),
+        (_READ_AVRO,),
+        oracles.counts_by_minute,
     ),
 )
 """In the order in which they run."""

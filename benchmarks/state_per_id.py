@@ -6,7 +6,7 @@ from typing import Any
 
 from transforms.seen_ids import Anchor, Retention, SeenIds
 
-__all__ = ["measure"]
+__all__ = ["measure", "told"]
 
 _HORIZON = 86_400_000_000
 _START = 1_740_960_000_000_000
@@ -22,6 +22,16 @@ def measure() -> dict[str, Any]:
     figures = [_figure(rows, packs) for rows, packs in _PACKS]
     title = "dedupe: bytes of state per id, greatest over a horizon of a steady stream"
     return {"name": "state_per_id", "title": title, "figures": figures}
+
+
+def told(document: dict[str, Any]) -> str:
+    """Return the figures as a sentence."""
+    figures = [figure["bytes_per_id"] for figure in document["figures"]]
+    target = document["figures"][0]["target"]
+    return (
+        f"State of dedupe, all overhead included: {min(figures):.1f} to {max(figures):.1f} bytes "
+        f"an id (target {target})."
+    )
 
 
 def _figure(rows: int, packs: int) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from schemas.packs import RawPack
 from transforms.archive_manifest import list_hours
 from transforms.archive_objects import read_packs
 
+pytestmark = pytest.mark.engine
+
 EVENTS = 1_000
 
 

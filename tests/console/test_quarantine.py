@@ -435,6 +435,7 @@ def test_names_of_an_object_cannot_command_the_terminal(capsys, tmp_path):
     assert len(out.splitlines()) == 4
 
 
+@pytest.mark.engine
 def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
     for n in range(40):
         keep(tmp_path, *[a_record(b"x" * 500, message_id=f"{n}/{m}") for m in range(20)])

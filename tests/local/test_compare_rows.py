@@ -1,5 +1,6 @@
 """What differs between two sides of rows, against the same question asked plainly."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ def read_plainly(key, cells):
     return found
 
 
+@pytest.mark.engine
 @settings(max_examples=300)
 @given(SIDES, SIDES)
 def test_what_is_found_is_what_a_plain_comparison_finds(a, b):

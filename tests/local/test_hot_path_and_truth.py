@@ -16,6 +16,8 @@ from schemas.contract import load_contracts
 from tests.local.own_contracts import own_contracts
 from transforms.write_cell_lines import read_cell_lines
 
+pytestmark = pytest.mark.engine
+
 KEY = b"k7:sixteen bytes or more"
 FAULTS = Faults(0.05, 0.1, 0.2, 0.01, 0.01, 0.05, 0, 0.1)
 KINDS = [

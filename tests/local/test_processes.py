@@ -11,6 +11,8 @@ import pytest
 
 from local.processes import ServiceProcess, free_port
 
+pytestmark = pytest.mark.engine
+
 ROOT = Path(__file__).parents[2]
 STUBBORN = "trap '' TERM INT HUP; echo $$; while :; do sleep 0.1; done"
 STARTER = """

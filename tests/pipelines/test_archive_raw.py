@@ -11,6 +11,8 @@ from schemas.line_ids import digest_of_file
 from transforms.archive_manifest import list_hours
 from transforms.object_store import read_object
 
+pytestmark = pytest.mark.engine
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "archive_raw"
 NOW = "2026-01-06T12:34:56Z"
 LIVE = "--input_subscription=projects/p/subscriptions/s"

@@ -19,6 +19,8 @@ from tests.archives import START, files_of, listed, make_older, message, put, pu
 from tests.no_credentials import forget_credentials
 from tests.pipelines.graphs import languages_of, lines_of
 
+pytestmark = pytest.mark.engine
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "compact_archive"
 TO = "--to=2024-10-04T03:00:00Z"
 

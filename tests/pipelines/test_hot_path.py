@@ -20,6 +20,8 @@ from tests.pipelines.hot_path_runs import (
 )
 from transforms.object_store import ObjectStoreError
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.fixture(autouse=True)
 def pseudonym_key(monkeypatch):

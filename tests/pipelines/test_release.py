@@ -24,6 +24,8 @@ from transforms.object_store import list_objects
 from transforms.quarantine import read_quarantine
 from transforms.release_outcomes import OUTCOMES
 
+pytestmark = pytest.mark.engine
+
 POISON = [b"not json", b"[]", b"\xff", event("p", "u1", NOON - 9_999 * DAY)]
 REASONS = sorted(refused())
 

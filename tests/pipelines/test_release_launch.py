@@ -17,6 +17,8 @@ from tests.pipelines.release_runs import NOON, House, around, event, messages
 from transforms.object_store import list_objects
 from transforms.quarantine import read_quarantine
 
+pytestmark = pytest.mark.engine
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "release"
 TABLE = "projects/p/instances/i/tables/t"
 USUAL = ("--quarantine=q", "--input_archive=a", "--cells_output=c")

@@ -168,6 +168,7 @@ class Clocks:
         return [len(held) for one in self.engine.instances for _, held in one._fence._held.values()]
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("seeds", [range(0, 60), range(60, 120)])
 def test_wrong_clocks_shorten_no_horizon_and_fill_no_state(seeds):
     for seed in seeds:

@@ -26,6 +26,8 @@ from transforms.mark_complete import MarkComplete, _encode, _Follow, advance_mar
 from transforms.object_store import ObjectStoreError, read_object, replace_object
 from transforms.watermark_looks import Looks
 
+pytestmark = pytest.mark.engine
+
 SECOND = 1_000_000
 
 

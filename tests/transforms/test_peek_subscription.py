@@ -10,6 +10,8 @@ from tests.fake_pubsub import FakePubsub
 from transforms.peek_subscription import oldest_waiting
 from transforms.pubsub_client import SubscriptionError
 
+pytestmark = pytest.mark.engine
+
 NAME = "projects/some-project/subscriptions/some-name"
 SECOND = 1_000_000
 

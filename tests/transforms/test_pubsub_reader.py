@@ -75,6 +75,7 @@ def feed(server, count, pause):
         time.sleep(pause)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(("turn_seconds", "least"), [(0.1, 0.0), (1.0, 0.0), (2.5, 2.4)])
 def test_a_long_turn_gathers_what_trickles_in_and_a_short_one_ends_with_the_first_silence(
     server, turn_seconds, least
@@ -106,6 +107,7 @@ def test_a_long_turn_ends_where_there_is_no_room_for_more(server):
     assert lasted < 2
 
 
+@pytest.mark.engine
 def test_in_the_grace_after_a_restart_there_is_no_watermark(server):
     with Reading(grace=1.5) as reading:
         began = time.monotonic()

@@ -16,6 +16,8 @@ from transforms.pubsub_client import Backoff, SubscriptionClient, SubscriptionEr
 from transforms.pubsub_session import Session, SessionKey
 from transforms.pubsub_turns import FIRST
 
+pytestmark = pytest.mark.engine
+
 NAME = "projects/some-project/subscriptions/some-name"
 TRANSIENT = ["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "ABORTED"]
 PERMANENT = {

@@ -15,6 +15,8 @@ from tests.engine import run_batch
 from transforms.object_store import ObjectStoreError
 from transforms.quarantine import Quarantine, read_quarantine
 
+pytestmark = pytest.mark.engine
+
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "quarantine_before_replay.avro"
 NOON = 1_767_268_800  # 2026-01-01T12:00:00Z, in seconds
 

@@ -19,6 +19,8 @@ from tests.engine import run_batch
 from transforms.archive_objects import BadArchiveError
 from transforms.read_archive import ReadArchive, _ListObjects, _ReadObjects
 
+pytestmark = pytest.mark.engine
+
 START = 20_000 * 24 * HOUR
 SPAN = ReplaySpan.of(START, START + 3 * HOUR, 0, 0)
 

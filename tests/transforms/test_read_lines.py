@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from transforms.read_lines import _STREAMS, ReadLines, _BlockSource, _Inflated, blocks
 
+pytestmark = pytest.mark.engine
+
 LINES = st.lists(st.binary(max_size=30).filter(lambda line: not {10, 13} & set(line)))
 
 

@@ -35,6 +35,8 @@ from transforms.repair_touched import change_key
 from transforms.settle_changes import SettleChanges
 from transforms.write_cells import refused_change
 
+pytestmark = pytest.mark.engine
+
 TABLE = "projects/p/instances/i/tables/t"
 ONE = Rejected("Decode", "not_json", "", b"{", {}, "7", "", None, NOON)
 DIGESTS = [bytes([n]) * 16 for n in range(6)]

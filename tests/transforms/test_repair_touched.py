@@ -34,6 +34,8 @@ from transforms.log_repairs import read_repairs, write_repair
 from transforms.repair_touched import RepairTouched, TouchedRows, change_key
 from transforms.row_cells import Definitions, Tally
 
+pytestmark = pytest.mark.engine
+
 DEFINITIONS = Definitions([FEATURES])
 LENGTHS = {feature.name: feature.tile for feature in FEATURES.features}
 TABLE = "projects/p/instances/i/tables/t"

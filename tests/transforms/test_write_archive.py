@@ -15,6 +15,8 @@ from transforms.batch_messages import Batch
 from transforms.object_store import ObjectStoreError, create_object
 from transforms.write_archive import WriteArchive, event_times
 
+pytestmark = pytest.mark.engine
+
 BASE = 1_767_225_600_000_000
 RAWS = [
     RawEvent(b"\x00not json", {"ts": "1500"}, "m2", BASE + 2, "k"),

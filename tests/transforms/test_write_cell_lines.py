@@ -8,6 +8,8 @@ from schemas.cells import Cell, Clear, RowChange
 from tests.engine import run_batch
 from transforms.write_cell_lines import WriteCellLines, read_cell_lines, read_lines
 
+pytestmark = pytest.mark.engine
+
 
 def changes(count):
     return [

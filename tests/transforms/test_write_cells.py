@@ -21,6 +21,8 @@ from transforms.mutate_rows import BulkMutation, NothingWrittenError, Patience
 from transforms.mutation_batch import encode_row
 from transforms.write_cells import WriteCells, refused_change
 
+pytestmark = pytest.mark.engine
+
 TABLE = "projects/p/instances/i/tables/t"
 SECRET = b"a personal value"
 

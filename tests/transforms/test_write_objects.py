@@ -11,6 +11,8 @@ from transforms.object_names import date_folder, object_name, pack, unpack
 from transforms.object_store import check_path, create_object, read_objects, replace_object
 from transforms.write_objects import WriteLines
 
+pytestmark = pytest.mark.engine
+
 LINES = [("dt=2026-01-01", b'{"n":%d}' % n) for n in range(20)] + [("dt=2026-01-02", b"{}")]
 
 
