@@ -108,7 +108,11 @@ def _read(
     if config.warm is None:
         return messages, []
     warm = pipeline | "FollowArchive" >> FollowArchive(
-        config.warm.archive, config.warm.source, config.warm.start, config.now
+        config.warm.archive,
+        config.warm.source,
+        config.warm.start,
+        config.now,
+        timestamp_attribute=config.timestamp_attribute,
     )
     return (warm, messages) | "FlattenWarm" >> beam.Flatten(), []
 

@@ -58,7 +58,8 @@ class FollowArchive(beam.PTransform[PBegin, PCollection[RawPack]]):
     some come too. Message ids, attributes and publish times are kept; order is by object, rows in
     the order of the object, in packs as those of `ReadMessages`.
 
-    **Timestamps and windows.** A pack has the least publish time of its rows, in the global window.
+    **Timestamps and windows.** A pack has the least time of its rows, as in the stream, in the
+    global window.
     The watermark stands at `start` until the end, so the clocks of what follows a Flatten are held
     back, and nothing that is read here can be behind them.
 
@@ -81,6 +82,7 @@ class FollowArchive(beam.PTransform[PBegin, PCollection[RawPack]]):
         start: publish time in microseconds from which the archive is read.
         until: publish time that the completeness marker has to pass: the moment of the launch.
         poll: seconds between two listings.
+        timestamp_attribute: as given to `ReadMessages` for the stream.
     """
 
     root: str
@@ -88,6 +90,7 @@ class FollowArchive(beam.PTransform[PBegin, PCollection[RawPack]]):
     start: int
     until: int
     poll: float = 2.0
+    timestamp_attribute: str | None = None
 
     def __post_init__(self) -> None:
         self.root = check_path(self.root)
@@ -186,14 +189,14 @@ class _Read(beam.DoFn):
     """(Folder, name of the entry) -> the packs of its object."""
 
     def __init__(self, given: FollowArchive) -> None:
-        self._start = given.start
+        self._start, self._attribute = given.start, given.timestamp_attribute
         self._objects, self._messages = counter("objects_read"), counter("warm_read")
 
     def setup(self) -> None:
         settle()
 
     def process(self, place: tuple[str, str]) -> Iterator[TimestampedValue]:
-        for earliest, pack in read_archived(*place, self._start):
+        for earliest, pack in read_archived(*place, self._start, self._attribute):
             self._messages.inc(len(pack))
             yield TimestampedValue(pack, Timestamp(micros=earliest))
         self._objects.inc()

@@ -10,17 +10,20 @@ from schemas.packs import RawPack
 from transforms.archive_manifest import list_hour
 from transforms.archive_objects import BadArchiveError, Packed, read_packs
 from transforms.object_store import ObjectStoreError
+from transforms.pubsub_messages import row_times
 
 __all__ = ["read_archived"]
 
 _MINUTE = 60_000_000
 
 
-def read_archived(folder: str, name: str, start: int) -> Iterator[Packed]:
+def read_archived(
+    folder: str, name: str, start: int, attribute: str | None = None
+) -> Iterator[Packed]:
     """Yield the messages of an object that were published from `start` on, packed.
 
-    Those of a pack are at most a minute apart, as those of a stream: what is late is judged by the
-    least time of a pack.
+    Each pack comes with the least time of its messages, as `ReadMessages` stamps it. They are at
+    most a minute apart, as those of a stream: what is late is judged by that time.
 
     Where the object is gone because a compaction has replaced it and its grace is over, the objects
     of its hour and its time are read in its place: all of its messages, and others.
@@ -29,6 +32,7 @@ def read_archived(folder: str, name: str, start: int) -> Iterator[Packed]:
         folder: of the hour, in full.
         name: of the entry's file in it.
         start: in microseconds.
+        attribute: attribute that holds a message's time; None: the publish time counts.
 
     Raises:
         ObjectStoreError: an object is missing, damaged or foreign, or cannot be read; one line.
@@ -38,32 +42,33 @@ def read_archived(folder: str, name: str, start: int) -> Iterator[Packed]:
         msg = f"{folder}/{name}: no entry of the manifest"
         raise ObjectStoreError(msg)
     try:
-        yield from _read(folder, entry, start)
+        yield from _read(folder, entry, start, attribute)
     except BadArchiveError as error:
         successors = _successors(folder, entry) if error.fault == Fault.MISSING else None
         if successors is None:
             raise _failure(error) from None
         for each in successors:
-            yield from _read_successor(folder, each, start)
+            yield from _read_successor(folder, each, start, attribute)
 
 
-def _read_successor(folder: str, entry: ManifestEntry, start: int) -> Iterator[Packed]:
+def _read_successor(
+    folder: str, entry: ManifestEntry, start: int, attribute: str | None
+) -> Iterator[Packed]:
     try:
-        yield from _read(folder, entry, start)
+        yield from _read(folder, entry, start, attribute)
     except BadArchiveError as error:
         raise _failure(error) from None
 
 
-def _read(folder: str, entry: ManifestEntry, start: int) -> Iterator[Packed]:
+def _read(folder: str, entry: ManifestEntry, start: int, attribute: str | None) -> Iterator[Packed]:
     path = f"{folder}/{entry.object_name}"
     whole = entry.first_publish >= start
     packs = read_packs(path, entry) if whole else read_packs(path, entry, start, MAX_MICROS)
     for _, pack in packs:
-        yield from _by_minute(pack)
+        yield from _by_minute(pack, row_times(pack, attribute))
 
 
-def _by_minute(pack: RawPack) -> Iterator[Packed]:
-    times = [time or 0 for time in pack.publish_times or ()]
+def _by_minute(pack: RawPack, times: list[int]) -> Iterator[Packed]:
     begin = 0
     while begin < len(times):
         least, most = min(times[begin:]), max(times[begin:])
@@ -92,7 +97,9 @@ def _failure(error: BadArchiveError) -> ObjectStoreError:
 
 def _successors(folder: str, entry: ManifestEntry) -> list[ManifestEntry] | None:
     """Return what stands for an object that is gone; None if it still counts: it must be there."""
-    root, _, below = folder.rpartition(f"/{EVENTS}/")
+    # Below the folder where the job runs nothing stands before it.
+    above, _, below = f"/{folder}".rpartition(f"/{EVENTS}/")
+    root = above[1:] or ("/" if folder.startswith("/") else ".")
     hour = parse_hour_folder(below)
     if hour is None:
         return None

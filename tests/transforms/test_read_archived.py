@@ -2,12 +2,14 @@
 
 import tempfile
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.archive_layout import HOUR
-from tests.warm_archive import WarmArchive, message
+from schemas.archive_layout import HOUR, archive_root
+from tests.warm_archive import SOURCE, WarmArchive, message
+from transforms.archive_manifest import list_hours
 from transforms.object_store import ObjectStoreError, delete_object, replace_object
 from transforms.read_archived import read_archived
 
@@ -48,6 +50,34 @@ def test_messages_of_a_pack_are_at_most_a_minute_apart_and_all_come_in_order(ats
     assert all(max(pack.publish_times) - least <= MINUTE for least, pack in packs)
     assert all(min(pack.publish_times) == least for least, pack in packs)
     assert [time - START for _, pack in packs for time in pack.publish_times] == sorted(ats)
+
+
+def test_a_timestamp_attribute_tells_the_time_of_a_pack_as_in_the_stream(archive):
+    """Else events that come long after they happened would be late here and nowhere else."""
+    old = START - 50 * HOUR
+    rows = [
+        msgspec.structs.replace(
+            message(START + n), attributes={"at": str((old + n * MINUTE) // 1_000)}
+        )
+        for n in range(3)
+    ]
+    entry = archive.put_hour(START, [*rows, message(START + 3)])
+    packs = list(read_archived(archive.folder(START), entry.name, START, "at"))
+    assert [least for least, _ in packs] == [old, old + 2 * MINUTE, START + 3]
+    assert [len(pack) for _, pack in packs] == [2, 1, 1]
+
+
+@pytest.mark.parametrize("root", [".", "./archive", "raw/events"])
+def test_successors_are_found_however_a_local_archive_is_named(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    archive = WarmArchive(archive_root(root))
+    one = archive.put_hour(START, [message(START + 1)])
+    merged = archive.put_hour(START, [message(START + 1), message(START + 2)])
+    archive.replace(START, [merged], [one])
+    archive.delete(START, one)
+    (hour,) = list_hours(archive_root(root), SOURCE)
+    packs = read_archived(hour.folder, one.name, START)
+    assert [time for _, pack in packs for time in pack.publish_times] == [START + 1, START + 2]
 
 
 def test_where_a_replaced_object_is_gone_its_successors_are_read(archive):
