@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import tracemalloc
@@ -530,7 +531,7 @@ def test_whoever_has_read_enough_ends_the_command_quietly(tmp_path, whole, comma
 @pytest.mark.engine
 def test_the_head_of_many_messages_is_one_line(tmp_path):
     put(tmp_path, [raw(n, NOON + n, b"x" * 999) for n in range(300)], "orders")
-    program = f"{sys.executable} -m console archive show {tmp_path} | head -n 1"
+    program = f"{shlex.quote(sys.executable)} -m console archive show {tmp_path} | head -n 1"
     argv = ["bash", "-c", f"set -o pipefail; {program}"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
