@@ -440,7 +440,8 @@ def test_names_of_an_object_cannot_command_the_terminal(capsys, tmp_path):
 def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
     for n in range(40):
         keep(tmp_path, *[a_record(b"x" * 500, message_id=f"{n}/{m}") for m in range(20)])
-    command = f"{shlex.quote(sys.executable)} -m console quarantine show {tmp_path} --limit 800 --raw | head -1"
+    python = shlex.quote(sys.executable)
+    command = f"{python} -m console quarantine show {tmp_path} --limit 800 --raw | head -1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         cwd=ROOT,
