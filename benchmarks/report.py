@@ -46,13 +46,18 @@ def _lines(document: dict[str, Any]) -> list[str]:
         f"| {document['title']} | {ours['events']:,} | {ours['seconds']:.2f} s "
         f"| {peer['contender']}: {peer['seconds']:.2f} s{_fewer(peer)} "
         f"| {peer['ratio']:.1f}x | {peer['target']}x "
-        f"| {ours['peak_mb']:.0f}; {peer['peak_mb']:.0f}{_lighter(peer)} |\n"
+        f"| {_memory(ours)}; {_memory(peer)}{_lighter(peer)} |\n"
         for peer in peers
     ]
 
 
 def _fewer(peer: dict[str, Any]) -> str:
     return f" for {peer['events']:,}" if peer["own_input"] else ""
+
+
+def _memory(contender: dict[str, Any]) -> str:
+    known = contender["peak_mb"]
+    return "?" if known is None else f"{known:.0f}"
 
 
 def _lighter(peer: dict[str, Any]) -> str:
