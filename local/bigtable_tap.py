@@ -3,8 +3,6 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
-from types import TracebackType
 from typing import Any
 
 import grpc
@@ -12,6 +10,7 @@ from google.cloud.bigtable_v2.types import MutateRowsRequest
 
 from local.chance import Chance
 from local.errors import ServiceError
+from local.grpc_proxy import GrpcProxy
 from schemas.bigtable_table import TableName
 from schemas.cells import STATE_FAMILY
 from transforms.bigtable_connection import Connection
@@ -30,43 +29,28 @@ Entry = Any
 """`MutateRowsRequest.Entry` as a protocol buffer: the key of a row and its mutations."""
 
 
-class BigtableTap(grpc.GenericRpcHandler):
+class BigtableTap(GrpcProxy):
     """Passes calls on to a Bigtable service on loopback while the block lasts.
 
-    `address` is where it listens; `entries` is what was written through it, in order.
+    `entries` is what was written through it, in order.
 
     Args:
         target: HOST:PORT of the service.
     """
 
     def __init__(self, target: str) -> None:
+        super().__init__(target, _THREADS)
         self.entries: list[Entry] = []
         self._lock = threading.Lock()
-        self._channel = grpc.insecure_channel(target)
-        self._server = grpc.server(futures.ThreadPoolExecutor(_THREADS), handlers=[self])
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-
-    def __enter__(self) -> "BigtableTap":
-        self._server.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.stop(None).wait()
-        self._channel.close()
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         """Serve any method."""
         if details.method in _STREAMS:
             return grpc.unary_stream_rpc_method_handler(self._streaming(details.method))
-        return grpc.unary_unary_rpc_method_handler(self._unary(details.method))
+        return super().service(details)
 
     def _streaming(self, method: str) -> Callable[[bytes, grpc.ServicerContext], Iterator[bytes]]:
-        call = self._channel.unary_stream(method)
+        call = self.channel.unary_stream(method)
 
         def forward(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
             # Before the answer: a client that is killed after a write does not wait for it.
@@ -77,18 +61,6 @@ class BigtableTap(grpc.GenericRpcHandler):
                 yield from call(request, timeout=context.time_remaining())
             except grpc.RpcError as error:
                 context.abort(error.code(), error.details())
-
-        return forward
-
-    def _unary(self, method: str) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        call = self._channel.unary_unary(method)
-
-        def forward(request: bytes, context: grpc.ServicerContext) -> bytes:
-            try:
-                return bytes(call(request, timeout=context.time_remaining()))
-            except grpc.RpcError as error:
-                context.abort(error.code(), error.details())
-                raise
 
         return forward
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from local.binaries import prism_binary
 from local.check_rows import differences
-from local.counting_proxy import CountingProxy
 from local.demo_jobs import ARCHIVE_SOURCE, DemoJobs, check, kill
 from local.demo_report import Archived, Findings, Killed, report_lines, unbalanced
 from local.demo_stream import DemoStream
 from local.errors import ServiceError
+from local.lossy_proxy import LossyProxy
 from local.processes import ServiceProcess
 from local.resources import PubsubEmulator, StorageEmulator, unique_name
 from local.services import PROJECT, LocalServices, exported
@@ -92,7 +92,7 @@ class Demo:
         pubsub = PubsubEmulator(services.addresses["pubsub"], services.pubsub)
         topic = pubsub.topic()
         proxy = self._stack.enter_context(
-            CountingProxy(pubsub.address, max(1, self.events // _LOST_ACKS), _LOST_ACKS)
+            LossyProxy(pubsub.address, max(1, self.events // _LOST_ACKS), _LOST_ACKS)
         )
         jobs = DemoJobs(
             self._stack,
@@ -121,7 +121,7 @@ class Demo:
             )
             return None
 
-    def _killed_run(self, jobs: DemoJobs, topic: str, proxy: CountingProxy) -> Findings:
+    def _killed_run(self, jobs: DemoJobs, topic: str, proxy: LossyProxy) -> Findings:
         self.say(f"starting the archive job and the hot path; their logs are in {jobs.logs}")
         archive = jobs.archive_raw()
         first = jobs.hot_path("hot-path-1", "--covers_from=beginning")
@@ -162,7 +162,7 @@ class Demo:
         self.say(f"starting another hot path: {option}")
         return jobs.hot_path("hot-path-2", option)
 
-    def _plain_run(self, jobs: DemoJobs, topic: str, proxy: CountingProxy) -> Findings:
+    def _plain_run(self, jobs: DemoJobs, topic: str, proxy: LossyProxy) -> Findings:
         """Without Prism the job has no end of its own: wait for the rows."""
         self.say(f"starting the hot path; its log is in {jobs.logs}")
         job = jobs.hot_path("hot-path", "--covers_from=beginning")
@@ -187,7 +187,7 @@ class Demo:
         what: str,
         come: Callable[[], bool],
         check_jobs: Callable[[], None],
-        proxy: CountingProxy,
+        proxy: LossyProxy,
     ) -> None:
         if come():
             return

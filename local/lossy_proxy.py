@@ -5,12 +5,10 @@ out, up to a number: the subscriber believes that it is done with them, the serv
 """
 
 import threading
-from collections.abc import Callable
-from concurrent import futures
-from types import TracebackType
 
-import grpc
 from google.pubsub_v1.types import AcknowledgeRequest
+
+from local.grpc_proxy import GrpcProxy
 
 __all__ = ["LossyProxy"]
 
@@ -18,10 +16,11 @@ _ACKNOWLEDGE = "/google.pubsub.v1.Subscriber/Acknowledge"
 _THREADS = 32
 
 
-class LossyProxy(grpc.GenericRpcHandler):
-    """Passes unary calls on to a Pub/Sub service on loopback while the block lasts.
+class LossyProxy(GrpcProxy):
+    """Passes calls on to a Pub/Sub service on loopback while the block lasts.
 
-    `address` is where it listens; `lost` is the number of acknowledgements it has swallowed.
+    `lost` is the number of acknowledgements that it has swallowed, `acknowledged` of those that it
+    has passed on.
 
     Args:
         target: HOST:PORT of the service.
@@ -30,47 +29,16 @@ class LossyProxy(grpc.GenericRpcHandler):
     """
 
     def __init__(self, target: str, lose_every: int, at_most: int) -> None:
-        self.lost = 0
-        self._seen = 0
+        super().__init__(target, _THREADS)
+        self.lost = self.acknowledged = 0
         self._lose_every = lose_every
         self._at_most = at_most
         self._lock = threading.Lock()
-        self._channel = grpc.insecure_channel(target)
-        self._server = grpc.server(futures.ThreadPoolExecutor(_THREADS), handlers=[self])
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
 
-    def __enter__(self) -> "LossyProxy":
-        self._server.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.stop(None).wait()
-        self._channel.close()
-
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-        """Serve any method."""
-        return grpc.unary_unary_rpc_method_handler(self._forward(details.method))
-
-    def _forward(self, method: str) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        call = self._channel.unary_unary(method)
-
-        def forward(request: bytes, context: grpc.ServicerContext) -> bytes:
-            if method == _ACKNOWLEDGE:
-                request = self._thinned(request)
-            try:
-                return bytes(call(request, timeout=context.time_remaining()))
-            except grpc.RpcError as error:
-                context.abort(error.code(), error.details())
-                raise
-
-        return forward
-
-    def _thinned(self, request: bytes) -> bytes:
+    def passed(self, method: str, request: bytes) -> bytes:
+        """Leave out of acknowledgements what is to be lost."""
+        if method != _ACKNOWLEDGE:
+            return request
         acknowledged = AcknowledgeRequest.deserialize(request)
         kept = [ack_id for ack_id in acknowledged.ack_ids if not self._loses()]
         thinned = AcknowledgeRequest(subscription=acknowledged.subscription, ack_ids=kept)
@@ -78,7 +46,8 @@ class LossyProxy(grpc.GenericRpcHandler):
 
     def _loses(self) -> bool:
         with self._lock:
-            self._seen += 1
-            loses = self._seen % self._lose_every == 0 and self.lost < self._at_most
+            seen = self.lost + self.acknowledged + 1
+            loses = seen % self._lose_every == 0 and self.lost < self._at_most
             self.lost += loses
+            self.acknowledged += not loses
             return loses

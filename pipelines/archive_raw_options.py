@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines import shared_options as shared
 from pipelines.options import (
     UsageError,
     add_options,
@@ -20,9 +21,6 @@ from pipelines.options import (
     text,
 )
 from schemas.archive_avro import CODECS
-from schemas.archive_layout import archive_root, source_problem
-from schemas.locations import expanded
-from transforms.object_store import check_path
 from transforms.read_messages import SOURCES
 
 __all__ = ["SECOND", "ArchiveRawConfig", "ArchiveRawOptions"]
@@ -121,7 +119,10 @@ class ArchiveRawConfig:
         return cls(
             input_subscription=subscription(given.input_subscription),
             input_files=path(given.input_files),
-            archive_output=_archive(given.archive_output),
+            archive_output=shared.archive(
+                "archive_output",
+                required("archive_output", given.archive_output, "name a folder, local or gs://"),
+            ),
             source=_name(given),
             codec=one_of("codec", given.codec, CODECS, "zstd"),
             event_time_attribute=text(given.event_time_attribute),
@@ -158,24 +159,11 @@ def _refuse_own_sources(given: ArchiveRawOptions, by_bundle: bool) -> None:
         raise UsageError(msg)
 
 
-def _archive(value: object) -> str:
-    given = required("archive_output", value, "name a folder, local or gs://")
-    try:
-        return archive_root(check_path(expanded(given)))
-    except ValueError as error:
-        msg = f"--archive_output: {error}"
-        raise UsageError(msg) from None
-
-
 def _name(given: ArchiveRawOptions) -> str:
     named = text(given.source)
     if named is None and not text(given.input_subscription):
         required("source", None, "files tell no name of their source; give one")
-    name = named or str(given.input_subscription).rpartition("/")[2]
-    if problem := source_problem(name):
-        msg = f"--source: {problem}"
-        raise UsageError(msg)
-    return name
+    return shared.source("source", named or str(given.input_subscription).rpartition("/")[2])
 
 
 def _above_zero(name: str, value: object, default: str) -> int:

@@ -102,13 +102,13 @@ def duration(name: str, value: object, default: str) -> int:
     return length
 
 
-def count(name: str, value: object, default: int) -> int:
+def count(name: str, value: object, default: int, most: int = _MOST) -> int:
     """Return an option's whole number, at least 1."""
     given = text(value) or str(default)
     # Python reads no number of thousands of digits.
     digits = given.isascii() and given.isdecimal() and len(given) <= _MOST_DIGITS
-    if not digits or not 1 <= int(given) <= _MOST:
-        msg = f"--{name}={given}: write a whole number of at least 1 and at most {_MOST}"
+    if not digits or not 1 <= int(given) <= most:
+        msg = f"--{name}={given}: write a whole number of at least 1 and at most {most}"
         raise UsageError(msg)
     return int(given)
 

@@ -38,7 +38,6 @@ REPLAY = {
 """The options, for `add_options`; all but the first go with it."""
 
 _MOST = 10**18
-_MOST_DIGITS = 100
 _EPOCH, _YEAR_10000 = 0, 253_402_300_800_000_000
 
 
@@ -148,12 +147,4 @@ def _ends(given: PipelineOptions) -> tuple[int, int]:
 
 
 def _limit(name: str, value: object) -> int | None:
-    given = text(value)
-    if given is None:
-        return None
-    # Python reads no number of thousands of digits.
-    digits = given.isascii() and given.isdecimal() and len(given) <= _MOST_DIGITS
-    if not digits or not 1 <= int(given) <= _MOST:
-        msg = f"--{name}={given}: write a whole number of at least 1 and at most {_MOST}"
-        raise UsageError(msg)
-    return int(given)
+    return None if text(value) is None else count(name, value, _MOST, _MOST)

@@ -9,13 +9,13 @@ import time
 import pytest
 
 from local import demo
-from local.counting_proxy import CountingProxy
 from local.demo import Demo
 from local.demo_jobs import check, kill
 from local.demo_report import Archived, Findings, unbalanced
 from local.demo_stream import parts
 from local.errors import ServiceError
 from local.generate import Message
+from local.lossy_proxy import LossyProxy
 from local.processes import ServiceProcess, free_port
 from local.publish import Outgoing, publish
 
@@ -112,7 +112,7 @@ def test_acknowledgements_that_were_lost_are_not_counted_as_passed_on(pubsub_emu
     topic = pubsub_emulator.topic()
     subscription = pubsub_emulator.subscription(topic)
     publish(topic, [Outgoing(b"%d" % number) for number in range(7)])
-    with CountingProxy(pubsub_emulator.address, lose_every=3, at_most=9) as proxy:
+    with LossyProxy(pubsub_emulator.address, lose_every=3, at_most=9) as proxy:
         client = dataclasses.replace(pubsub_emulator, address=proxy.address).subscriber
         ids: set[str] = set()
         while len(ids) < 7:
