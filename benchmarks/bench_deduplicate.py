@@ -28,8 +28,7 @@ def run(path: str) -> Callable[[], str]:
         packs = (
             pipeline
             | "ReadLines" >> ReadLines(path)
-            | "PackLines"
-            >> beam.ParDo(PackLines(_payload)).with_output_types(tuple[int, EventPack])
+            | "PackLines" >> beam.ParDo(PackLines(_ids)).with_output_types(tuple[int, EventPack])
         )
         split = packs | "Deduplicate" >> DeduplicatePacks(_HORIZON, _SHARDS, mode="stream")
         ids = split.unique | "JoinIds" >> beam.Map(_joined)
@@ -37,8 +36,8 @@ def run(path: str) -> Callable[[], str]:
     return lambda: _digest_of(folder)
 
 
-def _payload(event: Envelope, _seconds: int) -> bytes:
-    return event.event_id.encode()
+def _ids(events: list[Envelope]) -> list[bytes]:
+    return [event.event_id.encode() for event in events]
 
 
 def _joined(pack: EventPack) -> str:

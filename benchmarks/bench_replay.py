@@ -10,10 +10,9 @@ from apache_beam.pvalue import PCollection
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from benchmarks.bench_distinct_count import (
-    CountRows,
+    CountByMinute,
     digest_of_counts,
-    kind_and_minute,
-    line_of_count,
+    kinds,
 )
 from benchmarks.contender import main
 from benchmarks.inputs import ARCHIVE, SOURCE
@@ -51,18 +50,14 @@ def counted(path: str, packed: Packed) -> Callable[[], str]:
     with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
         read = pipeline | "ReadArchive" >> ReadArchive(archive, SOURCE, _SPAN)
         deduplicate = DeduplicatePacks(_HORIZON, SHARDS, mode="batch")
-        counts = (
-            (packed(read.packs) | "Deduplicate" >> deduplicate).unique
-            | "CountRows" >> beam.ParDo(CountRows()).with_output_types(tuple[bytes, int])
-            | "AddUp" >> beam.CombinePerKey(sum)
-        )
-        lines = counts | "ToJson" >> beam.Map(line_of_count)
+        unique = (packed(read.packs) | "Deduplicate" >> deduplicate).unique
+        lines = unique | "CountByMinute" >> CountByMinute()
         _ = lines | "Write" >> beam.io.WriteToText(str(folder / "n"))
     return lambda: digest_of_counts(folder)
 
 
 def _packed(packs: PCollection[RawPack]) -> PCollection[tuple[int, EventPack]]:
-    pack = beam.ParDo(PackLines(kind_and_minute)).with_output_types(tuple[int, EventPack])
+    pack = beam.ParDo(PackLines(kinds)).with_output_types(tuple[int, EventPack])
     return packs | "PackLines" >> pack
 
 

@@ -14,15 +14,13 @@ from transforms.decode import DecodePacks
 
 __all__ = ["run"]
 
-_MINUTE = 60_000_000
-
 
 class _Kind(msgspec.Struct, gc=False):
     event_type: str
 
 
 class _Project(beam.DoFn):
-    """Leaves of an event what dedupe needs, and its type and minute, which are counted."""
+    """Leaves of an event what dedupe needs, and its type: types and times are counted."""
 
     def setup(self) -> None:
         self._decode = msgspec.json.Decoder(_Kind).decode
@@ -30,9 +28,7 @@ class _Project(beam.DoFn):
     def process(self, element: tuple[int, EventPack]) -> Iterator[tuple[int, EventPack]]:
         shard, pack = element
         kinds = [kind.event_type.encode() for kind in map(self._decode, pack.raw.payloads)]
-        rows = zip(kinds, pack.event_times, strict=True)
-        payloads = [b"%b|%d" % (kind, time // _MINUTE) for kind, time in rows]
-        yield shard, msgspec.structs.replace(pack, raw=RawPack(payloads))
+        yield shard, msgspec.structs.replace(pack, raw=RawPack(kinds))
 
 
 def run(path: str) -> Callable[[], str]:

@@ -26,7 +26,7 @@ SOURCE = "benchmark"
 
 _ROOT = Path(__file__).parents[1]
 _GENERATOR = ("chance", "clock_text", "sample", "story", "plan", "faults", "generate")
-_ARCHIVING = ("archive_avro", "archive_layout", "manifest", "raw_avro_rows")
+_ARCHIVING = ("archive_avro", "archive_blocks", "archive_layout", "manifest", "raw_avro_rows")
 _SEED = 20_260_101
 _LINES = "events.ndjson"
 _PACK = 1_000

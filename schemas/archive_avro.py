@@ -1,13 +1,12 @@
 """Messages as they arrived, as an Avro object container file: what the raw archive keeps."""
 
-import functools
 import hashlib
 import io
 import itertools
 import operator
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,9 +18,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+from schemas.archive_blocks import ARCHIVE_SCHEMA, CODECS, ObjectBlocks, in_blocks
 from schemas.packs import RawPack
 from schemas.raw_avro_columns import Columns
-from schemas.raw_avro_rows import container, encoded_rows
+from schemas.raw_avro_rows import encoded_rows
 
 __all__ = [
     "ARCHIVE_SCHEMA",
@@ -32,51 +32,12 @@ __all__ = [
     "from_avro",
     "in_order",
     "read_blocks",
-    "read_rows",
     "to_avro",
 ]
 
-CODECS = {"zstd": "zstandard", "deflate": "deflate", "null": "null"}
-"""The names of the options and what Avro calls them."""
-
-# Times are plain longs: fastavro takes ten times as long for a logical type, and a time outside the
-# years that it can show must be kept as well.
-ARCHIVE_SCHEMA: dict[str, object] = {
-    "type": "record",
-    "name": "RawEvent",
-    "namespace": "penstock",
-    "doc": "A message of Pub/Sub as it arrived.",
-    "fields": [
-        {"name": "payload", "type": "bytes", "doc": "As received; nothing was looked at."},
-        {"name": "attributes", "type": {"type": "map", "values": "string"}},
-        {"name": "message_id", "type": "string", "doc": "Of a line: file and place."},
-        {"name": "publish_time", "type": "long", "doc": "Microseconds since the epoch, UTC."},
-        {"name": "ordering_key", "type": "string", "doc": "Empty where the source has none."},
-    ],
-}
 _PARSED = fastavro.parse_schema(ARCHIVE_SCHEMA)
 _CANONICAL = to_parsing_canonical_form(_PARSED)
-# Events repeat each other in long runs: to look for no shorter ones makes objects 3 % smaller.
-_ZSTD = {
-    int(zstd.CompressionParameter.compression_level): 3,
-    int(zstd.CompressionParameter.min_match): 7,
-}
-
-
-def _deflate(data: bytes) -> bytes:
-    # Avro has the bare stream, without a header.
-    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return stream.compress(data) + stream.flush()
-
-
-_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    "zstd": functools.partial(zstd.compress, options=_ZSTD),
-    "deflate": _deflate,
-    "null": bytes,
-}
 _MAGIC = b"Obj\x01"
-# Many times the usual block: codecs work by block, and see more of what repeats in a larger one.
-_BLOCK_BYTES = 4_000_000
 # What a damaged file makes fastavro and its codecs raise has no common class.
 _DAMAGED = (
     ArithmeticError,
@@ -135,10 +96,11 @@ def in_order(pack: RawPack) -> RawPack:
     if not size:
         return pack
     times, ids = pack.publish_times or [0] * size, pack.message_ids or [""] * size
-    few = list(zip(times, ids, strict=True))
-    # Most packs are in order: to see that takes a quarter of the time of sorting.
-    if all(map(operator.lt, few, itertools.islice(few, 1, None))):
+    # Most packs are in order: to see that takes a quarter of the time of sorting, and no memory.
+    following = zip(times[1:], ids[1:], strict=True)
+    if all(map(operator.lt, zip(times, ids, strict=True), following)):
         return pack
+    few = list(zip(times, ids, strict=True))
     rows = sorted(range(size), key=few.__getitem__)
     # Messages that agree so far are rare, where they have ids.
     if any(few[row] == few[after] for row, after in itertools.pairwise(rows)):
@@ -157,15 +119,12 @@ def to_avro(pack: RawPack, codec: str, variant: int = 0) -> bytes:
         codec: one of `CODECS`.
         variant: another number, other bytes, and with them another digest; the same messages.
     """
-    rows = list(encoded_rows(pack))
-    blocks = ((len(block), b"".join(block)) for block in _blocks(rows))
-    compress = _COMPRESS[codec]
-    return container(
-        ARCHIVE_SCHEMA,
-        CODECS[codec],
-        ((count, compress(data)) for count, data in blocks),
-        functools.partial(_marker, variant),
-    )
+    made = ObjectBlocks(codec)
+    for block in in_blocks(encoded_rows(pack), len):
+        made.add(block)
+        # Or it would be in memory until the next one is full as well.
+        del block
+    return made.content(str(variant).encode())
 
 
 def from_avro(content: bytes, codec: str | None = None) -> RawPack:
@@ -178,7 +137,7 @@ def from_avro(content: bytes, codec: str | None = None) -> RawPack:
         BadObjectError: empty, no Avro, cut or damaged, of another schema, or not of this codec.
     """
     columns = Columns()
-    with _reading(content, codec, fastavro.block_reader) as blocks:
+    with _reading(content, codec) as blocks:
         for block in blocks:
             columns.read(block.bytes_.getvalue(), block.num_records)
     return columns.pack()
@@ -186,31 +145,22 @@ def from_avro(content: bytes, codec: str | None = None) -> RawPack:
 
 def read_blocks(content: bytes, codec: str | None = None) -> Iterator[RawPack]:
     """Yield the messages of an object block by block, a few MB each; otherwise as `from_avro`."""
-    with _reading(content, codec, fastavro.block_reader) as blocks:
+    with _reading(content, codec) as blocks:
         for block in blocks:
             columns = Columns()
             columns.read(block.bytes_.getvalue(), block.num_records)
             yield columns.pack()
 
 
-def read_rows(content: bytes, codec: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the messages of an object as records of `ARCHIVE_SCHEMA`, decoding block by block.
-
-    Raises, with the first message or on the way: what `from_avro` raises.
-    """
-    with _reading(content, codec, fastavro.reader) as rows:
-        yield from rows
-
-
 @contextmanager
-def _reading(content: bytes, codec: str | None, how: Callable[[io.BytesIO], Any]) -> Iterator[Any]:
+def _reading(content: bytes, codec: str | None) -> Iterator[Any]:
     """Open a file and check what it is; what its damage raises inside is told as such."""
     if not content:
         raise BadObjectError(Fault.EMPTY, "an empty object")
     if not content.startswith(_MAGIC):
         raise BadObjectError(Fault.NOT_AVRO, "not an Avro file")
     try:
-        reader = how(io.BytesIO(content))
+        reader = fastavro.block_reader(io.BytesIO(content))
         _check(reader.writer_schema, str(reader.codec), codec)
         yield reader
     except BadObjectError:
@@ -235,22 +185,3 @@ def _check(schema: Any, codec: str, expected: str | None) -> None:
     if codec not in CODECS.values() or (expected is not None and codec != CODECS[expected]):
         wanted = expected or ", ".join(CODECS)
         raise BadObjectError(Fault.WRONG_CODEC, f"compressed by {codec:.20}, not by {wanted}")
-
-
-def _blocks(rows: list[bytes]) -> Iterator[list[bytes]]:
-    first = size = 0
-    for row, more in enumerate(map(len, rows)):
-        size += more
-        if size >= _BLOCK_BYTES:
-            yield rows[first : row + 1]
-            first, size = row + 1, 0
-    if first < len(rows):
-        yield rows[first:]
-
-
-def _marker(variant: int, blocks: list[bytes]) -> bytes:
-    """Return what stands between the blocks: as good as random, and the same for equal ones."""
-    digest = hashlib.blake2b(str(variant).encode(), digest_size=16)
-    for block in blocks:
-        digest.update(block)
-    return digest.digest()

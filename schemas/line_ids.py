@@ -5,10 +5,7 @@ import os
 
 from schemas.locations import is_remote
 
-__all__ = ["NEIGHBOURHOOD", "digest_of_file", "line_ids"]
-
-NEIGHBOURHOOD = 23
-"""Lines whose ids begin with as many equal characters are in the same 16 MiB of a file."""
+__all__ = ["digest_of_file", "line_ids"]
 
 _ENDINGS = tuple(f"-{line:05}" for line in range(1_000))
 

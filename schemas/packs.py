@@ -68,10 +68,10 @@ class RawPack(msgspec.Struct, array_like=True):
 
     def estimated_bytes(self) -> int:
         """Return about how many bytes the pack takes encoded."""
-        texts = [*(self.message_ids or ()), *(self.ordering_keys or ())]
+        known = sum(map(len, self.payloads))
+        known += sum(map(len, self.message_ids or ())) + sum(map(len, self.ordering_keys or ()))
         for attributes in self.attributes or ():
-            texts += [*attributes.keys(), *attributes.values()]
-        known = sum(map(len, self.payloads)) + sum(map(len, texts))
+            known += sum(map(len, attributes)) + sum(map(len, attributes.values()))
         return known + _RAW_ROW_BYTES * len(self)
 
     def row(self, index: int) -> RawEvent:
@@ -92,6 +92,16 @@ class RawPack(msgspec.Struct, array_like=True):
             _take(self.message_ids, rows),
             _take(self.attributes, rows),
             _take(self.ordering_keys, rows),
+        )
+
+    def without(self, rows: Sequence[int]) -> "RawPack":
+        """Return the pack of all but the given rows, which ascend."""
+        return RawPack(
+            _rest(self.payloads, rows),
+            self.publish_times and _rest(self.publish_times, rows),
+            self.message_ids and _rest(self.message_ids, rows),
+            self.attributes and _rest(self.attributes, rows),
+            self.ordering_keys and _rest(self.ordering_keys, rows),
         )
 
 
@@ -127,6 +137,20 @@ class EventPack(msgspec.Struct, array_like=True):
             self.watermark,
         )
 
+    def without(self, rows: Sequence[int]) -> "EventPack":
+        """Return the pack of all but the given rows, which ascend: quicker for a few than `take`.
+
+        >>> EventPack([b"a", b"b"], [b"", b""], [5, 6], RawPack([b"x", b"y"])).without([0]).ids
+        [b'b']
+        """
+        return EventPack(
+            _rest(self.ids, rows),
+            _rest(self.contents, rows),
+            _rest(self.event_times, rows),
+            self.raw.without(rows),
+            self.watermark,
+        )
+
 
 def _column(values: list[_T], default: object) -> list[_T] | None:
     return values if any(value != default for value in values) else None
@@ -144,6 +168,15 @@ def _joined(columns: list[list[_T] | None], sizes: list[int], default: _T) -> li
 def _chosen(column: list[_T], rows: Sequence[int]) -> list[_T]:
     # An itemgetter takes half the time of a comprehension; of one row it would give no tuple.
     return [*operator.itemgetter(*rows)(column)] if len(rows) > 1 else [column[row] for row in rows]
+
+
+def _rest(column: list[_T], rows: Sequence[int]) -> list[_T]:
+    rest: list[_T] = []
+    begin = 0
+    for row in rows:
+        rest += column[begin:row]
+        begin = row + 1
+    return rest + column[begin:]
 
 
 def _take(column: list[_T] | None, rows: Sequence[int]) -> list[_T] | None:

@@ -6,9 +6,8 @@ counterpart of `schemas.raw_avro_rows`; it reads the rows of any writer of the s
 
 from typing import NamedTuple
 
-import numpy as np
-
 from schemas.packs import RawPack
+from schemas.usual_avro_rows import usual_rows, usual_times
 
 __all__ = ["Columns"]
 
@@ -19,18 +18,6 @@ _LONGEST = 64
 """In bits, of what Avro calls a long."""
 _USUAL = 8
 """In bytes, of a publish time of 1978 to 3111."""
-_TOP_BITS = np.uint64(0x8080808080808080)
-_GOES_ON = np.uint64(0x0080808080808080)
-"""The top bits of a number of eight bytes: all but the last say that there is more."""
-_SQUEEZE = tuple(
-    (np.uint64(stays), np.uint64(shift), np.uint64(comes))
-    for stays, shift, comes in (
-        (0x007F007F007F007F, 1, 0x3F803F803F803F80),
-        (0x00003FFF00003FFF, 2, 0x0FFFC0000FFFC000),
-        (0x000000000FFFFFFF, 4, 0x00FFFFFFF0000000),
-    )
-)
-"""How groups of 7 bits move together: what stays, by how much the rest moves, and where it goes."""
 
 
 class _Rows(NamedTuple):
@@ -75,9 +62,15 @@ class Columns:
         A block that does not hold `count` records, and nothing else, raises `LookupError` or
         `ValueError`. Damage that leaves all lengths as they are goes unnoticed.
         """
+        usual = usual_rows(block, count)
+        if usual is not None:
+            self._payloads += usual.payloads
+            self._ids += usual.ids
+            self._times += usual.times
+            return
         try:
             rows = _scan(block, count, _USUAL)
-            times = _usual_times(rows.stamps)
+            times = usual_times(b"".join(rows.stamps), count)
         except (LookupError, ValueError):
             # Damage, or a time of another length, which puts all behind it out of place.
             rows = _scan(block, count, None)
@@ -135,20 +128,6 @@ def _scan(block: bytes, count: int, width: int | None) -> _Rows:
         msg = f"{count} records take {place} of {len(block)} bytes"
         raise ValueError(msg)
     return rows
-
-
-def _usual_times(stamps: list[bytes]) -> list[int]:
-    """Read numbers of eight bytes, all at once; `ValueError`: that is not what they are."""
-    bits = np.frombuffer(b"".join(stamps), "<u8")
-    if len(bits) != len(stamps) or bool(((bits & _TOP_BITS) != _GOES_ON).any()):
-        msg = "numbers of other lengths"
-        raise ValueError(msg)
-    bits = bits & ~_TOP_BITS
-    for stays, shift, comes in _SQUEEZE:
-        bits = bits & stays | bits >> shift & comes
-    signs = -(bits & np.uint64(1)).astype(np.int64)
-    times: list[int] = ((bits >> np.uint64(1)).astype(np.int64) ^ signs).tolist()
-    return times
 
 
 def _time(stamp: bytes) -> int:

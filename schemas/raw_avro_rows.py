@@ -90,8 +90,8 @@ def _lengths(values: Iterable[bytes]) -> list[bytes]:
 def _strings(column: list[str] | None, size: int) -> tuple[Iterable[bytes], Iterable[bytes]]:
     if column is None:
         return repeat(_END, size), repeat(b"", size)
-    texts = [text.encode() for text in column]
-    return _lengths(texts), texts
+    # Encoded twice: quickly done, and of a large pack all texts at once would take some megabytes.
+    return _lengths(map(str.encode, column)), map(str.encode, column)
 
 
 def _string(text: str) -> bytes:

@@ -12,7 +12,7 @@ from transforms.object_store import read_object
 __all__ = ["BadArchiveError", "Packed", "cut", "published_in", "read_packs"]
 
 _MAX_ROWS = 500
-_MAX_BYTES = 64 * 1024
+_MAX_BYTES = 256 * 1024
 
 Packed = tuple[int, RawPack]
 """The least publish time of a pack, in microseconds, and the pack."""

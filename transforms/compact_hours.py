@@ -34,7 +34,7 @@ class CompactHours(beam.PTransform[PCollection[tuple[str, int]], PCollection[str
     A bad object is named in a line and in the log, left as it is, and its hour is compacted without
     it. Counters: `hours`, `objects_read`, `objects_written`, `events`, `bytes_before`,
     `bytes_after` (of what was merged), `orphans_found`, `orphans_deleted`, `objects_deleted`,
-    `bad_objects`, `hours_unmerged`.
+    `unfinished_deleted`, `bad_objects`, `hours_unmerged`.
 
     Raises, at run time: `ObjectStoreError`, which fails the bundle.
 

@@ -54,7 +54,8 @@ class _Outputs:
             yield msgspec.structs.replace(pack, watermark=watermark)
             return
         if unique:
-            yield msgspec.structs.replace(pack.take(unique), watermark=watermark)
+            rest = _unique(pack, verdict)
+            yield msgspec.structs.replace(rest, watermark=watermark)
         if duplicates:
             self._duplicate.inc(len(duplicates))
             yield TaggedOutput(DUPLICATES, pack.take(duplicates))
@@ -177,6 +178,14 @@ class ChooseSurvivors(beam.DoFn):
         """Sort one group, which is read three times."""
         for pack, verdict in survivors(element[1]):
             yield from self._outputs.of(pack, verdict, MIN_MICROS)
+
+
+def _unique(pack: EventPack, verdict: Verdict) -> EventPack:
+    gone = [*verdict.duplicates, *verdict.conflicts]
+    # To leave out a few takes half the time of picking the many.
+    if 2 * len(gone) < len(pack):
+        return pack.without(sorted(gone))
+    return pack.take(verdict.unique)
 
 
 def _moment(timestamp: Any, pack: EventPack) -> int:

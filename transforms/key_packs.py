@@ -1,6 +1,6 @@
 """Bring every event to the shard that its id belongs to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from schemas.packs import EventPack
 
-__all__ = ["KeyPacks", "rekey", "shard_of", "shards_of"]
+__all__ = ["KeyPacks", "heads_of", "rekey", "shard_of", "shards_of"]
 
 _ID_BYTES = 16
 
@@ -27,9 +27,17 @@ def shard_of(identity: bytes, shards: int) -> int:
 
 def shards_of(ids: Sequence[bytes], shards: int) -> NDArray[np.uint64]:
     """Return `shard_of` for each id."""
-    heads = np.frombuffer(b"".join(ids), dtype=">u8")[::2]
-    owners: NDArray[np.uint64] = heads % np.uint64(shards)
+    owners: NDArray[np.uint64] = heads_of(ids) % np.uint64(shards)
     return owners
+
+
+def heads_of(ids: Iterable[bytes]) -> NDArray[np.uint64]:
+    """Return the first half of each 16-byte id as a number.
+
+    >>> heads_of([bytes(7) + b"!" + bytes(8)]).tolist()
+    [33]
+    """
+    return np.frombuffer(b"".join(ids), dtype=">u8")[::2].astype(np.uint64)
 
 
 def rekey(keyed: tuple[int, EventPack], shards: int) -> Iterator[tuple[int, EventPack]]:
@@ -40,7 +48,7 @@ def rekey(keyed: tuple[int, EventPack], shards: int) -> Iterator[tuple[int, Even
     key, pack = keyed
     _check(pack)
     owners = shards_of(pack.ids, shards)
-    found = sorted(set(owners.tolist()))
+    found = np.unique(owners).tolist()
     if found == [key]:
         yield keyed
         return

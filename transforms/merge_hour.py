@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.archive_avro import BadObjectError, digest_of
-from schemas.archive_rows import Draft, Row, Tally, draft_objects, merge_rows, proven_rows
+from schemas.archive_rows import Draft, Tally, draft_objects, merge_rows, proven_packs
 from schemas.compaction import Choice, Compaction, choose
 from schemas.manifest import ManifestEntry
+from schemas.packs import RawPack
 from transforms.archive_manifest import ArchivedHour
 from transforms.object_store import create_object, read_object
 
@@ -101,9 +102,10 @@ def _proven(
     path, own = hour.path_of(entry), Tally(tally.count, tally.total)
     first, last = entry.first_publish, entry.last_publish
     try:
-        for row in proven_rows(entry, read_object(path)):
-            own.add(row)
-            first, last = min(first, row["publish_time"]), max(last, row["publish_time"])
+        for pack in proven_packs(entry, read_object(path)):
+            own.add(pack)
+            times = [time or 0 for time in pack.publish_times or []]
+            first, last = min(first, *times), max(last, *times)
     except BadObjectError as error:
         report.bad(path, error)
         return None
@@ -116,7 +118,7 @@ def _write(
 ) -> list[ManifestEntry]:
     """Write and prove the outputs; return their entries, which are not written yet."""
 
-    def load(place: int) -> Iterator[Row]:
+    def load(place: int) -> Iterator[RawPack]:
         path = hour.path_of(inputs[place].entry)
         return _as_proven(path, inputs[place].entry, read_object(path))
 
@@ -128,6 +130,8 @@ def _write(
     for draft in draft_objects(merged, how.codec, how.target_bytes, seed):
         entries = [inputs[place].entry for place in draft.places]
         outputs.append(_stored(hour, draft, _event_span(entries), written, how, begun))
+        # Or it would be in memory until the next one is there as well.
+        del draft
     if written != tally:
         msg = f"{tally.count} messages were read, but not the same {written.count} written"
         raise _UnprovenError(msg)
@@ -144,7 +148,7 @@ def _stored(
 ) -> ManifestEntry:
     """Write an output under a name that is free for it, read it back, and add it to the tally."""
     for number in range(_VARIANTS):
-        content = draft.variant(number)
+        content = draft.content(number)
         entry = ManifestEntry(
             digest=digest_of(content),
             events=draft.events,
@@ -159,19 +163,21 @@ def _stored(
             continue
         path = hour.path_of(entry)
         create_object(path, content)
+        # The blocks are there still: of the whole, one copy at a time is enough.
+        del content
         found = read_object(path)
         if found is not None and digest_of(found) == entry.digest:
-            for row in _as_proven(path, entry, found):
-                written.add(row)
+            for pack in _as_proven(path, entry, found):
+                written.add(pack)
             return entry
     msg = f"{entry.object_name}: not what was written, and so are all others of the same messages"
     raise _UnprovenError(msg)
 
 
-def _as_proven(path: str, entry: ManifestEntry, content: bytes | None) -> Iterator[Row]:
-    """Yield the rows of an object that was good a moment ago."""
+def _as_proven(path: str, entry: ManifestEntry, content: bytes | None) -> Iterator[RawPack]:
+    """Yield the messages of an object that was good a moment ago."""
     try:
-        yield from proven_rows(entry, content)
+        yield from proven_packs(entry, content)
     except BadObjectError as error:
         msg = f"{path}: {error}, but was whole before"
         raise _UnprovenError(msg) from None

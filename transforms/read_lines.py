@@ -21,9 +21,18 @@ from apache_beam.pvalue import PBegin, PCollection
 from schemas.line_ids import digest_of_file, line_ids
 from schemas.packs import RawPack
 
-__all__ = ["ReadLines", "UnreadableFileError", "blocks"]
+__all__ = [
+    "BLOCK_BYTES",
+    "ReadLines",
+    "UnreadableFileError",
+    "blocks",
+    "is_compressed",
+    "lines_between",
+]
 
-_BLOCK_BYTES = 64 * 1024
+BLOCK_BYTES = 64 * 1024
+"""About the size of a pack of lines; ids tell places by blocks of it."""
+
 _STREAMS: dict[str, Callable[[], Any]] = {
     CompressionTypes.GZIP: functools.partial(zlib.decompressobj, 16 + zlib.MAX_WBITS),
     CompressionTypes.DEFLATE: zlib.decompressobj,
@@ -86,7 +95,7 @@ class _Inflated(io.RawIOBase):
 
     def _inflate(self) -> bytes:
         while True:
-            packed, self._rest = self._rest or self._packed.read(_BLOCK_BYTES), b""
+            packed, self._rest = self._rest or self._packed.read(BLOCK_BYTES), b""
             if self._member is None:
                 if not packed:
                     return b""
@@ -108,6 +117,57 @@ class _Inflated(io.RawIOBase):
         super().close()
 
 
+def is_compressed(file_name: str) -> bool:
+    """Return whether a file is inflated when it is read, and so read whole.
+
+    >>> is_compressed("a.ndjson.gz"), is_compressed("a.ndjson")
+    (True, False)
+    """
+    return CompressionTypes.detect_compression_type(file_name) in _STREAMS
+
+
+def lines_between(
+    file_name: str, start: int, stop: int, block_bytes: int = BLOCK_BYTES
+) -> Iterator[RawPack]:
+    """Yield the lines of the blocks that begin in a part of a file, in order, each with its id.
+
+    Parts that meet read every line once. The id tells the line's place (`schemas.line_ids`), is the
+    same whenever the file is read with the same `block_bytes`, and no other line has it.
+
+    Raises:
+        UnreadableFileError: as `ReadLines`.
+
+    Args:
+        file_name: of a compressed file, which has one part only, offsets are of its plain bytes.
+        start: of the part; a multiple of `block_bytes`.
+        stop: of the part, not in it.
+        block_bytes: as `ReadLines` has it.
+    """
+    digest = digest_of_file(file_name)
+    for offset, lines in _blocks_of(file_name, start, block_bytes):
+        if offset >= stop:
+            return
+        if lines:
+            yield RawPack(lines, message_ids=line_ids(digest, offset, len(lines)))
+
+
+def _blocks_of(file_name: str, start: int, size: int) -> Iterator[tuple[int, list[bytes]]]:
+    try:
+        with _open(file_name) as file:
+            yield from blocks(file, -(-start // size), size)
+    except _DAMAGED as error:
+        raise UnreadableFileError(_told(file_name, error)) from None
+
+
+def _open(file_name: str) -> Any:
+    """Open a file to be read; Beam's own inflating takes a cut file for a whole one."""
+    kind = CompressionTypes.detect_compression_type(file_name)
+    if kind not in _STREAMS:
+        return FileSystems.open(file_name)
+    raw = FileSystems.open(file_name, compression_type=CompressionTypes.UNCOMPRESSED)
+    return io.BufferedReader(_Inflated(raw, _STREAMS[kind]))
+
+
 def _told(file_name: str, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return f"{file_name}: cannot be read ({error.strerror}); check the file and its permissions"
@@ -123,32 +183,17 @@ def _lines(data: bytes) -> list[bytes]:
 class _BlockSource(FileBasedSource):
     """Split points are the offsets of blocks; a compressed file is read whole by one reader."""
 
-    def __init__(self, pattern: str, block_bytes: int, identify: bool = False) -> None:
+    def __init__(self, pattern: str, block_bytes: int) -> None:
         super().__init__(pattern, min_bundle_size=block_bytes)
         self._block_bytes = block_bytes
-        self._identify = identify
 
     def read_records(self, file_name: str, range_tracker: OffsetRangeTracker) -> Iterator[RawPack]:
-        first = -(-range_tracker.start_position() // self._block_bytes)
-        name = digest_of_file(file_name) if self._identify else ""
-        try:
-            with self._open(file_name) as file:
-                for offset, lines in blocks(file, first, self._block_bytes):
-                    if not range_tracker.try_claim(offset):
-                        return
-                    if lines:
-                        ids = line_ids(name, offset, len(lines)) if name else None
-                        yield RawPack(lines, message_ids=ids)
-        except _DAMAGED as error:
-            raise UnreadableFileError(_told(file_name, error)) from None
-
-    def _open(self, file_name: str) -> Any:
-        """Open a file to be read; Beam's own inflating takes a cut file for a whole one."""
-        kind = CompressionTypes.detect_compression_type(file_name)
-        if kind not in _STREAMS:
-            return self.open_file(file_name)
-        raw = FileSystems.open(file_name, compression_type=CompressionTypes.UNCOMPRESSED)
-        return io.BufferedReader(_Inflated(raw, _STREAMS[kind]))
+        start = range_tracker.start_position()
+        for offset, lines in _blocks_of(file_name, start, self._block_bytes):
+            if not range_tracker.try_claim(offset):
+                return
+            if lines:
+                yield RawPack(lines)
 
     def output_type_hint(self) -> type[RawPack]:
         return RawPack
@@ -158,11 +203,9 @@ class _BlockSource(FileBasedSource):
 class ReadLines(beam.PTransform[PBegin, PCollection[RawPack]]):
     """Files -> packs of their lines, undecoded, without line ends; blank lines are skipped.
 
-    Lines carry no publish time and no attributes, and a message id only where `identify` asks for
-    one (`schemas.line_ids`): it tells the place in the file, is the same whenever the file is read
-    with the same `block_bytes`, and no other line has it. Order within a pack is that of the file;
-    packs come in any order. Compressed files (`.gz`, `.bz2`, `.zst`, `.xz`, `.deflate`)
-    are inflated and not split.
+    Lines carry no publish time, no attributes and no message id (`BatchLines` gives them one).
+    Order within a pack is that of the file; packs come in any order. Compressed files (`.gz`,
+    `.bz2`, `.zst`, `.xz`, `.deflate`) are inflated and not split.
 
     Errors: a pattern that matches no file raises `OSError` when the pipeline is built; a compressed
     file that is damaged or cut, or any that cannot be read, fails the job with the one line of
@@ -171,12 +214,10 @@ class ReadLines(beam.PTransform[PBegin, PCollection[RawPack]]):
     Args:
         pattern: a path or glob, local or `gs://`.
         block_bytes: about the size of a pack.
-        identify: give each line a message id.
     """
 
     pattern: str
-    block_bytes: int = _BLOCK_BYTES
-    identify: bool = False
+    block_bytes: int = BLOCK_BYTES
 
     def __post_init__(self) -> None:
         if self.block_bytes < 1:
@@ -185,6 +226,6 @@ class ReadLines(beam.PTransform[PBegin, PCollection[RawPack]]):
 
     def expand(self, pbegin: PBegin) -> PCollection[RawPack]:
         """Read all matching files."""
-        source = _BlockSource(self.pattern, self.block_bytes, self.identify)
+        source = _BlockSource(self.pattern, self.block_bytes)
         packs: Any = pbegin | "ReadBlocks" >> Read(source)
         return packs

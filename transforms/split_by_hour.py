@@ -9,13 +9,14 @@ import msgspec
 
 from schemas.archive_layout import hour_of
 from schemas.events import MAX_MICROS, MIN_MICROS
-from schemas.line_ids import NEIGHBOURHOOD
 from schemas.packs import RawPack
 
 __all__ = ["Gathered", "HourBuffer", "Key", "cut", "published", "size_of", "split_by_hour"]
 
 # Of a message in memory beside its bytes: without it, a batch of empty ones would have no bound.
 _ROW_BYTES = 64
+# What a key may come to hold more than it may: a pack is not put in as a whole.
+_PIECE_BYTES = 1_000_000
 
 Key = tuple[int, int]
 """Start of the hour in microseconds, shard."""
@@ -46,7 +47,7 @@ class HourBuffer:
     def add(self, pack: RawPack, stamp: int) -> Iterator[Gathered]:
         """Add messages that came with a timestamp; yield what is full."""
         for key, part in split_by_hour(published(pack, stamp), self._shards):
-            for piece in cut(part, self._most_of_key):
+            for piece in cut(part, min(self._most_of_key, _PIECE_BYTES)):
                 self._put(key, piece, stamp)
                 if self._open[key].size >= self._most_of_key:
                     yield self._give(key)
@@ -107,8 +108,7 @@ def split_by_hour(pack: RawPack, shards: int) -> Iterator[tuple[Key, RawPack]]:
     """Yield the messages of each hour and shard as a pack; every one has its publish time.
 
     The shard is a hash of the message id, of the payload where there is none: it is the same for
-    each copy of a message, whatever it comes with. Lines of a file that are near each other stay
-    together: they resemble each other, and compress better for it.
+    each copy of a message, whatever it comes with.
 
     >>> [key for key, _ in split_by_hour(RawPack([b"a", b"b"], [1, 3_600_000_000]), shards=1)]
     [(0, 0), (3600000000, 0)]
@@ -117,8 +117,8 @@ def split_by_hour(pack: RawPack, shards: int) -> Iterator[tuple[Key, RawPack]]:
     if not times:
         return
     first = hour_of(min(times))
-    if first == hour_of(max(times)) and (shards == 1 or len(_neighbourhoods(pack)) == 1):
-        yield (first, _shard(pack, 0, shards)), pack
+    if first == hour_of(max(times)) and shards == 1:
+        yield (first, 0), pack
         return
     rows: dict[Key, list[int]] = {}
     for row, time in enumerate(times):
@@ -148,16 +148,10 @@ def cut(pack: RawPack, most: int) -> Iterator[RawPack]:
         yield pack.take(range(first, len(pack)))
 
 
-def _neighbourhoods(pack: RawPack) -> set[str | bytes]:
-    if pack.message_ids is None:
-        return set(pack.payloads)
-    return {identity[:NEIGHBOURHOOD] for identity in pack.message_ids}
-
-
 def _shard(pack: RawPack, row: int, shards: int) -> int:
     if shards == 1:
         return 0
-    identity = pack.message_ids[row][:NEIGHBOURHOOD].encode() if pack.message_ids else b""
+    identity = pack.message_ids[row].encode() if pack.message_ids else b""
     return zlib.crc32(identity or pack.payloads[row]) % shards
 
 

@@ -145,7 +145,7 @@ def test_an_entry_that_counts_wrongly_is_no_proof_of_its_object():
 
 @pytest.mark.parametrize("held", [0, 100, 10_000_000])
 def test_a_large_object_is_read_pack_by_pack_and_proven_before_the_first(monkeypatch, held):
-    monkeypatch.setattr("schemas.archive_avro._BLOCK_BYTES", 1_000)
+    monkeypatch.setattr("schemas.archive_blocks.BLOCK_BYTES", 1_000)
     monkeypatch.setattr("schemas.manifest._HELD_BYTES", held)
     content = to_avro(PACK, "zstd")
     entry = ManifestEntry.of(PACK, content, "zstd")

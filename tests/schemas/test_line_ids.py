@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.line_ids import NEIGHBOURHOOD, digest_of_file, line_ids
+from schemas.line_ids import digest_of_file, line_ids
 
 OFFSETS = st.integers(0, 2**40).map(lambda block: block * 65_536)
 
@@ -14,12 +14,6 @@ def test_ids_are_in_order_as_the_lines_are(offset, lines):
     assert len(ids) == lines
     assert sorted(set(ids)) == ids
     assert max(ids, default="") < line_ids("f" * 16, offset + 65_536, 1)[0]
-
-
-@given(OFFSETS, OFFSETS)
-def test_neighbours_are_those_of_the_same_16_mib(one, other):
-    begins = {line_ids("f" * 16, offset, 1)[0][:NEIGHBOURHOOD] for offset in (one, other)}
-    assert (len(begins) == 1) == (one >> 24 == other >> 24)
 
 
 def test_a_file_is_known_by_its_full_path(tmp_path, monkeypatch):

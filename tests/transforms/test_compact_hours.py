@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import apache_beam as beam
 import pytest
@@ -167,6 +168,24 @@ def test_orphans_are_counted_and_go_after_the_grace(tmp_path):
     assert (counts["orphans_found"], counts["orphans_deleted"]) == (1, 1)
     assert not os.path.exists(f"{folder}/{orphan.object_name}")
     assert all(map(os.path.exists, foreign))
+    assert ids_of(tmp_path) == {"id-1"}
+
+
+def test_what_killed_writers_left_beside_goes_after_the_grace_and_nothing_like_it(tmp_path):
+    put(tmp_path, [message(1)])
+    folder = listed(tmp_path).folder
+    left = [f"{folder}/.{'0' * 32}.avro.0a1b2c3d.part", f"{folder}/.x.entry.json.ffffffff.part"]
+    others = [f"{folder}/.{'0' * 32}.avro.part", f"{folder}/x.0a1b2c3d.part", f"{folder}/.lock"]
+    for path in (*left, *others):
+        Path(path).write_bytes(b"half")
+    assert compact(tmp_path).counts["unfinished_deleted"] == 0
+    assert all(map(os.path.exists, left))
+    make_older(tmp_path, DAY + 60)
+    fresh = f"{folder}/.y.avro.0a1b2c3d.part"
+    Path(fresh).write_bytes(b"half")
+    assert compact(tmp_path).counts["unfinished_deleted"] == 2
+    assert not any(map(os.path.exists, left))
+    assert all(map(os.path.exists, (*others, fresh)))
     assert ids_of(tmp_path) == {"id-1"}
 
 

@@ -79,6 +79,15 @@ def test_copies_in_overlapping_batches_are_all_kept(tmp_path):
     assert rows == sorted(wanted, key=lambda row: row.publish_time)
 
 
+def test_copies_that_fill_outputs_by_themselves_are_all_kept(tmp_path):
+    for time in range(4):
+        put(tmp_path, [message(1), message(1), message(2 + time)])
+    before = all_rows(tmp_path)
+    assert merge(tmp_path, Compaction(target_bytes=1, recompress=True, codec="null")).problems == []
+    assert shown(all_rows(tmp_path)) == shown(before)
+    assert all(len(rows) == 1 for rows in rows_of(tmp_path))
+
+
 @pytest.mark.engine
 def test_the_order_holds_across_outputs_and_in_little_memory(tmp_path):
     numbers = list(range(3_000))

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import zlib
 
@@ -15,7 +16,14 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.read_lines import _STREAMS, ReadLines, _BlockSource, _Inflated, blocks
+from transforms.read_lines import (
+    _STREAMS,
+    ReadLines,
+    _BlockSource,
+    _Inflated,
+    blocks,
+    lines_between,
+)
 
 pytestmark = pytest.mark.engine
 
@@ -130,10 +138,10 @@ def test_what_is_inflated_is_what_was_packed(members, suffix):
 def test_a_file_that_cannot_be_read_fails_the_job_in_one_line(tmp_path, monkeypatch):
     (tmp_path / "events.ndjson").write_text("{}")
 
-    def refused(self, name):
+    def refused(name):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(_BlockSource, "_open", refused)
+    monkeypatch.setattr("transforms.read_lines._open", refused)
     with (
         pytest.raises(Exception, match=r"cannot be read \(Permission denied\); check the file"),
         beam.Pipeline("FnApiRunner") as p,
@@ -151,7 +159,7 @@ def test_a_block_of_no_bytes_is_refused():
         ReadLines("x", block_bytes=0)
 
 
-def test_lines_have_ids_only_where_they_are_asked_for(tmp_path):
+def test_lines_of_a_source_have_no_ids(tmp_path):
     path = tmp_path / "events.ndjson"
     path.write_bytes(b"same\n" * 40 + b"\n" + b"same\r\n" * 40)
     with beam.Pipeline("FnApiRunner") as pipeline:
@@ -161,22 +169,29 @@ def test_lines_have_ids_only_where_they_are_asked_for(tmp_path):
         )
 
 
-def test_equal_lines_have_ids_of_their_own_and_keep_them(tmp_path):
-    (tmp_path / "a.ndjson").write_bytes(b"same\n" * 40 + b"\n" + b"same\r\n" * 40)
-    (tmp_path / "b.ndjson").write_bytes(b"same\n" * 40)
+def read_between(path, cuts):
+    """Return (id, line) of all lines of a file that is read in parts."""
+    parts = itertools.pairwise([0, *sorted(cuts), 10**9])
+    packs = [pack for part in parts for pack in lines_between(str(path), *part, block_bytes=32)]
+    return [row for pack in packs for row in zip(pack.message_ids, pack.payloads, strict=True)]
 
-    def ids_of(pattern):
-        sources = _BlockSource(str(pattern), 32, identify=True).split(desired_bundle_size=64)
-        packs = [
-            pack
-            for each in sources
-            for pack in each.source.read(
-                each.source.get_range_tracker(each.start_position, each.stop_position)
-            )
-        ]
-        return [each for pack in packs for each in pack.message_ids]
 
-    both = ids_of(tmp_path / "*.ndjson")
-    assert len(set(both)) == len(both) == 120
-    assert ids_of(tmp_path / "*.ndjson") == both
-    assert set(ids_of(tmp_path / "b.ndjson")) < set(both)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_equal_lines_have_ids_of_their_own(tmp_path, suffix):
+    rows = []
+    for name in "ab":
+        path = tmp_path / f"{name}.ndjson{suffix}"
+        path.write_bytes((gzip.compress if suffix else bytes)(b"same\n" * 40 + b"\nsame\r\n"))
+        rows += read_between(path, [])
+    assert len({identity for identity, _ in rows}) == len(rows) == 82
+    assert {line for _, line in rows} == {b"same"}
+
+
+@given(LINES, st.sets(st.integers(1, 20)))
+def test_a_file_in_parts_has_the_lines_and_ids_of_the_whole(tmp_path_factory, lines, cuts):
+    path = tmp_path_factory.mktemp("files") / "a"
+    path.write_bytes(b"\n".join(lines))
+    rows = read_between(path, [32 * cut for cut in cuts])
+    assert [line for _, line in rows] == _wanted(lines)
+    assert rows == read_between(path, [])
+    assert [identity for identity, _ in rows] == sorted(identity for identity, _ in rows)

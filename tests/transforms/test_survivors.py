@@ -1,8 +1,10 @@
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from schemas.events import RawEvent
 from schemas.packs import EventPack, RawPack
@@ -69,6 +71,30 @@ def test_duplicates_have_the_content_of_the_survivor_and_conflicts_do_not(rows):
         kept = {pack.ids[row]: pack.contents[row] for row in verdict.unique}
         assert all(pack.contents[row] == kept[pack.ids[row]] for row in verdict.duplicates)
         assert all(pack.contents[row] != kept[pack.ids[row]] for row in verdict.conflicts)
+
+
+@given(ROWS, st.lists(st.integers(0, 14)))
+def test_ids_with_the_same_first_half_are_told_apart(rows, borders):
+    def half_alike(pack):
+        return replace(pack, ids=[bytes(8) + identity[:8] for identity in pack.ids])
+
+    def kinds(packs):
+        return [verdict for _, verdict in survivors(packs)]
+
+    packs = in_packs(rows, borders)
+    assert kinds(map(half_alike, packs)) == kinds(packs)
+
+
+@given(ROWS, st.lists(st.integers(0, 14)))
+def test_packs_too_large_to_be_held_give_the_same_survivors(rows, borders):
+    class Stored:
+        def __iter__(self):
+            return iter(in_packs(rows, borders))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transforms.survivors._HELD_BYTES", -1)
+        stored = list(survivors(Stored()))
+    assert stored == list(survivors(in_packs(rows, borders)))
 
 
 def test_the_first_published_survives_and_no_publish_time_comes_last():
