@@ -1,6 +1,5 @@
 """How every job is run from its command line."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.runner import PipelineResult
 
 from pipelines.counters import counters_of, write_counters
+from pipelines.on_prism import on_prism
 from pipelines.options import default_runner, exit_status, parse_options
 from pipelines.places import check_places
 
@@ -62,10 +62,11 @@ class Job(NamedTuple):
         options.view_as(StandardOptions).streaming = live
         default_runner(options, "BundleBasedDirectRunner" if live else "FnApiRunner")
         check_places(config, options.view_as(StandardOptions).runner)
-        pipeline = beam.Pipeline(options=options)
-        self.build(pipeline, config)
-        result = pipeline.run()
-        result.wait_until_finish()
+        with on_prism(options):
+            pipeline = beam.Pipeline(options=options)
+            self.build(pipeline, config)
+            result = pipeline.run()
+            result.wait_until_finish()
         self.finish(config, result)
         if config.counters_output:
             provenance = getattr(config, "provenance", {})
@@ -76,4 +77,4 @@ class Job(NamedTuple):
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run from a command line; return the exit status."""
-        return exit_status(self.run, sys.argv[1:] if argv is None else argv)
+        return exit_status(self.run, argv)

@@ -26,7 +26,7 @@ class Lease:
 
     `room` bounds them: outstanding messages never exceed `max_messages`; outstanding bytes exceed
     `max_bytes` by no more than messages being larger than the largest seen before. For `grace`
-    seconds from now on it has no watermark.
+    seconds from now on it has no watermark, and for as long after an error the same one.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Lease:
         self._source = SourceWatermark(
             int(slack * _MICROS),
             lambda: int(clock() * _MICROS),
-            int((self._active + grace) * _MICROS),
+            int(grace * _MICROS),
         )
 
     @property

@@ -24,8 +24,9 @@ class SourceWatermark:
     It is shared by the process's readers because Prism takes the report of whichever bundle ended
     last for the whole stage, not the least of all readers.
 
-    Before the time `silent_until` it is unknown: messages that a dead job had leased are hidden
-    until their deadline, and are older than the time now.
+    For `grace` from its beginning on it is unknown: messages that a dead job had leased are hidden
+    until their deadline, and are older than the time now. It stands for as long after every error,
+    since an answer that was lost on the way has leased its messages too.
 
     >>> now = 100
     >>> watermark = SourceWatermark(slack=10, clock=lambda: now)
@@ -35,12 +36,11 @@ class SourceWatermark:
     110
     """
 
-    def __init__(
-        self, slack: int, clock: Callable[[], int], silent_until: int = MIN_MICROS
-    ) -> None:
+    def __init__(self, slack: int, clock: Callable[[], int], grace: int = 0) -> None:
         self._slack = slack
         self._clock = clock
-        self._silent_until = silent_until
+        self._grace = grace
+        self._silent_until = clock() + grace
         self._at = MIN_MICROS
         self._recent: deque[tuple[int, int]] = deque()
         self._quiet: dict[str, bool] = {}
@@ -70,6 +70,7 @@ class SourceWatermark:
     def failed(self, reader: str) -> None:
         """Note that the server could not be asked."""
         self._quiet[reader] = False
+        self._silent_until = self._clock() + self._grace
 
     def restored(self, oldest: int) -> None:
         """Note that the engine went back to an earlier state, and messages will come again."""

@@ -66,8 +66,9 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
     again after a crash keeps its old time and can be behind it: nothing is dropped in the global
     window, while a window further on applies its allowed lateness. Where that must not be, let
     `restart_grace` outlast the deadlines of a dead job: until then the watermark stands at the
-    beginning. It is an estimate all the same: Pub/Sub does not tell how old its backlog is, and a
-    backlog that comes in no order can be behind it as well.
+    beginning, and for as long after a failed request where it was. It is an estimate all the same:
+    Pub/Sub does not tell how old its backlog is, and a backlog that comes in no order can be behind
+    it as well.
 
     **Turns** (portable). A reader's messages leave in bundles, one a turn, and are acknowledged
     some turns later. A turn of a second or less ends with the first silence; a longer one, for

@@ -14,7 +14,7 @@ from schemas.packs import RawPack
 from schemas.parcels import Parcel
 from schemas.times import SECOND
 from transforms.batch_messages import Batch
-from transforms.counters import announce, counter
+from transforms.counters import counter
 from transforms.object_store import (
     ObjectStoreError,
     check_path,
@@ -126,10 +126,6 @@ class _Write(beam.DoFn):
         self._archived, self._bytes = counter("archived"), counter("archived_bytes")
         self._written, self._found = counter("objects_written"), counter("objects_found")
         self._damaged = counter("objects_damaged")
-
-    def start_bundle(self) -> None:
-        """Name the counters: a bundle's batches may all come at its end."""
-        announce(self._archived, self._bytes, self._written, self._found, self._damaged)
 
     def process(self, batch: Batch) -> Iterator[str]:
         """Write the object of a batch, then its entry."""

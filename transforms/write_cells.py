@@ -15,7 +15,7 @@ from schemas.cells import RowChange
 from schemas.events import RawEvent
 from schemas.rejected import Reason, Rejected, reject
 from transforms.bigtable_connection import Connection
-from transforms.counters import announce, counter
+from transforms.counters import counter
 from transforms.mutate_rows import BulkMutation, Patience
 from transforms.mutation_batch import (
     MAX_MUTATIONS,
@@ -141,7 +141,6 @@ class _WriteRows(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._clear()
-        announce(*self._count.values())
 
     def process(
         self,

@@ -117,6 +117,16 @@ def test_every_message_comes_and_is_acknowledged_before_the_job_ends(pubsub_emul
     assert SEEN == []
 
 
+def test_large_messages_come_however_many_are_in_one_answer(pubsub_emulator, prism_binary):
+    topic = pubsub_emulator.topic()
+    subscription = pubsub_emulator.subscription(topic, ack_deadline_seconds=10)
+    sent = {bytes([n]) * 1_000_000 for n in range(9)}
+    for payload in sent:
+        pubsub_emulator.publisher.publish(topic=topic, messages=[PubsubMessage(data=payload)])
+    read(prism_binary, subscription)
+    assert bodies() == Counter(sent)
+
+
 def test_packs_carry_the_same_messages(pubsub_emulator, prism_binary):
     topic = pubsub_emulator.topic()
     subscription = pubsub_emulator.subscription(topic)

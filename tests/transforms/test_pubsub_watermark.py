@@ -71,7 +71,7 @@ def test_a_backlog_in_any_order_is_never_late_while_neighbours_come_within_the_s
 @given(st.lists(st.tuples(EVENTS, st.none() | st.integers(0, 3_000)), max_size=40))
 def test_it_is_silent_for_as_long_as_it_was_asked_to_be(events):
     clock = Clock()
-    watermark = SourceWatermark(SLACK, clock, silent_until=1_100)
+    watermark = SourceWatermark(SLACK, clock, grace=100)
     for (name, *arguments), outstanding in events:
         if name == "passed":
             clock.now += arguments[0]
@@ -79,9 +79,9 @@ def test_it_is_silent_for_as_long_as_it_was_asked_to_be(events):
             getattr(watermark, name)(*arguments)
         now = watermark.current(outstanding)
         assert now is None or clock.now >= 1_100
-    clock.now = 2_000
+    clock.now = 3_000
     watermark.left("1"), watermark.left("2"), watermark.asked_in_vain("0")
-    assert watermark.current(None) == 1_990
+    assert watermark.current(None) == 2_990
 
 
 def test_it_is_unknown_before_the_first_answer():
@@ -124,6 +124,20 @@ def test_a_broken_connection_is_no_empty_answer():
     watermark.failed("0")
     clock.now += 100
     assert watermark.current(None) == 990
+
+
+def test_after_an_error_it_stands_until_what_a_lost_answer_leased_has_come_again():
+    clock = Clock()
+    watermark = SourceWatermark(SLACK, clock, grace=100)
+    clock.now = 1_200
+    watermark.asked_in_vain("0")
+    assert watermark.current(None) == 1_190
+    watermark.failed("0")
+    clock.now = 1_299
+    watermark.asked_in_vain("0")
+    assert watermark.current(None) == 1_190
+    clock.now = 1_300
+    assert watermark.current(None) == 1_290
 
 
 def test_times_ahead_of_the_clock_do_not_push_it_ahead():
