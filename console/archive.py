@@ -1,14 +1,13 @@
 """`penstock archive`: what the raw archive holds, and whether it is whole."""
 
-import os
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from typing import Annotated, TypeAlias
 
 import typer
 
+from console.printing import print_lines, say
 from local.errors import ServiceError
 
 __all__ = ["app", "cost", "ls", "show", "verify"]
@@ -63,7 +62,7 @@ def ls(
     complaints = _Complaints()
     with _one_line():
         chosen = ArchiveRange.of(archive, source, from_, to)
-        _print(list_archive(chosen, by.value, as_json, complaints.add))
+        print_lines(list_archive(chosen, by.value, as_json, complaints.add))
     complaints.leave()
 
 
@@ -93,7 +92,7 @@ def show(
     complaints = _Complaints()
     with _one_line():
         chosen = ArchiveRange.of(archive, source, from_, to)
-        _print(show_messages(chosen, message_id, limit, complaints.add))
+        print_lines(show_messages(chosen, message_id, limit, complaints.add))
     complaints.leave()
 
 
@@ -115,8 +114,8 @@ def verify(
     from console.archive_range import ArchiveRange  # noqa: PLC0415
 
     with _one_line():
-        verification = Verification(ArchiveRange.of(archive, source, from_, to), _say)
-        _print(verification.lines())
+        verification = Verification(ArchiveRange.of(archive, source, from_, to), say)
+        print_lines(verification.lines())
     if verification.defects:
         raise typer.Exit(1)
 
@@ -164,7 +163,7 @@ def cost(
     prices = Prices.of(price_per_gb_month, price_per_worker_hour)
     with _one_line():
         chosen = ArchiveRange.of(archive, source, from_, to)
-        _print(archive_cost(chosen, rate, prices, complaints.add))
+        print_lines(archive_cost(chosen, rate, prices, complaints.add))
     complaints.leave()
 
 
@@ -177,7 +176,7 @@ class _Complaints:
     def add(self, line: str) -> None:
         """Tell it."""
         self._any = True
-        _say(line)
+        say(line)
 
     def leave(self) -> None:
         """Leave with 1 where there was something: what was printed is not all."""
@@ -194,17 +193,3 @@ def _one_line() -> Iterator[None]:
         yield
     except ObjectStoreError as error:
         raise ServiceError(str(error)) from None
-
-
-def _print(lines: Iterable[str]) -> None:
-    try:
-        for line in lines:
-            typer.echo(line)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever reads, such as `head`, has seen enough; Python would complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _say(line: str) -> None:
-    sys.stderr.write("penstock: " + " ".join(line.split()) + "\n")

@@ -61,8 +61,9 @@ class Verification:
     def _defects(self) -> Iterator[str]:
         for source in self._chosen.sources:
             yield from self._marker(source)
-            # Damaged records are found with the other files of their hour.
-            for hour in self._chosen.hours(source, _pass_over):
+            # Damaged records are found with the other files of their hour, also where that has no
+            # others and so holds nothing.
+            for hour in self._chosen.all_hours(source, _pass_over):
                 self.hours += 1
                 self.orphans += len(hour.orphans)
                 self.replaced += len(self._chosen.meant(hour.replaced))

@@ -4,13 +4,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from schemas.archive_layout import EVENTS, archive_root
+from schemas.archive_layout import archive_root
 from schemas.credentials import require_credentials
 from schemas.events import MAX_MICROS, MIN_MICROS
 from schemas.locations import expanded, is_remote
 from schemas.manifest import ManifestEntry
-from schemas.times import format_rfc3339, parse_rfc3339
-from transforms.archive_manifest import ArchivedHour, list_hours, list_sources, read_marker
+from schemas.time_range import time_range
+from schemas.times import format_rfc3339
+from transforms.archive_manifest import ArchivedHour, list_hours, read_marker
+from transforms.choose_sources import choose_sources
 from transforms.object_store import ObjectStoreError, check_path
 
 __all__ = ["ArchiveRange", "shown_time"]
@@ -34,30 +36,26 @@ class ArchiveRange(NamedTuple):
             ValueError: one line that names the option and the remedy.
             ObjectStoreError: the archive cannot be listed.
         """
-        first, last = _moment("--from", from_), _moment("--to", to)
-        if first is not None and last is not None and first >= last:
-            msg = f"--from {from_} is not before --to {to}; give a range that holds something"
-            raise ValueError(msg)
+        first, last = time_range(from_, to)
         root = _root(archive)
-        known = list_sources(root)
-        if not known:
-            msg = f"{root}: no archive is there; name its root, or its {EVENTS}"
-            raise ValueError(msg)
-        if source is not None and source not in known:
-            msg = f"--source {source}: there is none; there are {', '.join(known)}"
-            raise ValueError(msg)
         return cls(
             root,
-            tuple(known) if source is None else (source,),
+            tuple(choose_sources(root, source)),
             MIN_MICROS if first is None else first,
             MAX_MICROS if last is None else last,
         )
 
     def hours(self, source: str, on_bad_record: Callable[[str], None]) -> Iterator[ArchivedHour]:
         """Yield the hours of a source that the range touches and that hold something."""
-        for hour in list_hours(self.root, source, self.first, self.last, on_bad_record):
+        for hour in self.all_hours(source, on_bad_record):
             if hour.entries or hour.replaced or hour.objects or hour.records:
                 yield hour
+
+    def all_hours(
+        self, source: str, on_bad_record: Callable[[str], None]
+    ) -> Iterator[ArchivedHour]:
+        """Yield the hours of a source that the range touches and in which there is any file."""
+        return list_hours(self.root, source, self.first, self.last, on_bad_record)
 
     def meant(self, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
         """Return the entries of objects that may hold messages of the range."""
@@ -91,6 +89,7 @@ def shown_time(moment: int) -> str:
 def _root(archive: str) -> str:
     try:
         place = check_path(expanded(archive))
+        root = archive_root(place)
     except ValueError as error:
         msg = f"ARCHIVE: {error}"
         raise ValueError(msg) from None
@@ -99,12 +98,4 @@ def _root(archive: str) -> str:
     elif os.path.isfile(place):
         msg = f"ARCHIVE: {place} is a file; name a folder"
         raise ValueError(msg)
-    return archive_root(place)
-
-
-def _moment(option: str, text: str | None) -> int | None:
-    try:
-        return None if text is None else parse_rfc3339(text)
-    except ValueError as error:
-        msg = f"{option} {text}: {error}"
-        raise ValueError(msg) from None
+    return root

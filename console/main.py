@@ -8,14 +8,24 @@ import typer
 from google.api_core.exceptions import GoogleAPICallError, RetryError
 from google.auth.exceptions import GoogleAuthError
 
-from console import archive, features, local_services, proof, quarantine, stream, tables
+from console import (
+    archive,
+    features,
+    local_services,
+    proof,
+    quarantine,
+    stream,
+    tables,
+    topics,
+)
+from console.printing import say
 from local.errors import ServiceError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Operate Penstock: local services, demo, proof, generated events, tables, features,"
-    " quarantine, archive.",
+    help="Operate Penstock: local services, demo, proof, generated events, topics, tables,"
+    " features, quarantine, archive.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -28,6 +38,7 @@ app.command()(proof.prove)
 app.command()(stream.generate)
 app.command()(stream.publish)
 app.add_typer(tables.app, name="tables")
+app.add_typer(topics.app, name="topics")
 app.add_typer(features.app, name="features")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(archive.app, name="archive")
@@ -67,5 +78,5 @@ def _misused(error: typer.TyperException) -> int:
 
 
 def _say(error: object, status: int) -> int:
-    sys.stderr.write("penstock: " + " ".join(str(error).split()) + "\n")
+    say(error)
     return status

@@ -1,10 +1,10 @@
 """`penstock quarantine`: what was refused, and what to do about it."""
 
-import os
-import sys
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+from console.printing import print_lines, say
 
 if TYPE_CHECKING:
     from console.quarantine_reading import Report
@@ -49,7 +49,7 @@ def ls(
     from console.quarantine_reading import quarantine_counts  # noqa: PLC0415
     from transforms.quarantine_filter import Filter  # noqa: PLC0415
 
-    _print(quarantine_counts(path, Filter.of(step, reason, from_, to), _complain))
+    _print(quarantine_counts(path, Filter.of(step, reason, from_, to), say))
 
 
 @app.command()
@@ -73,7 +73,7 @@ def show(
     from transforms.quarantine_filter import Filter  # noqa: PLC0415
 
     chosen = Filter.of(step, reason, from_, to)
-    _print(quarantine_samples(path, chosen, limit, raw, contracts, _complain))
+    _print(quarantine_samples(path, chosen, limit, raw, contracts, say))
 
 
 @app.command()
@@ -97,17 +97,7 @@ def explain(
 
 def _print(report: "Report") -> None:
     """Print the lines of a report; leave with 1 where an object could not be read."""
-    try:
-        for line in report.lines:
-            typer.echo(line)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever reads, such as `head`, has seen enough; Python would complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print_lines(report.lines)
     if report.objects.bad:
-        _complain(f"objects that could not be read, and are not in this: {report.objects.bad}")
+        say(f"objects that could not be read, and are not in this: {report.objects.bad}")
         raise typer.Exit(1)
-
-
-def _complain(line: str) -> None:
-    sys.stderr.write("penstock: " + " ".join(line.split()) + "\n")

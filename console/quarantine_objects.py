@@ -15,6 +15,7 @@ from schemas.locations import expanded, is_remote
 from schemas.quarantine_reading import records_of
 from schemas.rejected import Rejected
 from schemas.released import LEDGER, sink_of
+from transforms.check_step import check_step
 from transforms.ledger import released_keys
 from transforms.object_store import (
     Listed,
@@ -59,7 +60,12 @@ class QuarantineObjects:
         """Yield what `collect` makes of the records that are meant, of each object that has any.
 
         It has to go through all of them, and keeps of them what it wants to: nobody else keeps any.
+
+        Raises:
+            ValueError: no step has the name that is asked for.
+            ServiceError: the store does not answer.
         """
+        _check(self._path, meant)
         for found in _listed(self._path):
             if not meant.may_hold(found.path):
                 continue
@@ -103,6 +109,15 @@ class _NothingThereError(ValueError):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"{path}: nothing is there; check the path, or nothing was refused so far")
+
+
+def _check(path: str, meant: Filter) -> None:
+    try:
+        check_step(path, meant.step)
+    except ObjectStoreError as error:
+        if not isinstance(error.__context__, NotFound):
+            raise ServiceError(str(error)) from None
+        raise _NothingThereError(path) from None
 
 
 def _listed(path: str) -> Iterator[Listed]:

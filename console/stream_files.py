@@ -16,7 +16,7 @@ from schemas.credentials import PUBSUB, require_credentials
 from schemas.feature_set import load_features
 from schemas.locations import expanded, write_problem
 
-__all__ = ["send_stream", "write_stream"]
+__all__ = ["check_topic", "send_stream", "write_stream"]
 
 _TOPIC = re.compile(r"projects/[^/\s]+/topics/[^/\s]+")
 
@@ -76,10 +76,15 @@ def _readable(path: Path) -> Path:
     return file
 
 
-def _check_target(topic: str, rate: float | None) -> None:
+def check_topic(topic: str) -> None:
+    """Raise `ValueError`, in one line with the remedy, where the name of a topic is not whole."""
     if not _TOPIC.fullmatch(topic):
         msg = f"--topic {topic}: write projects/PROJECT/topics/TOPIC"
         raise ValueError(msg)
+
+
+def _check_target(topic: str, rate: float | None) -> None:
+    check_topic(topic)
     if rate is not None and not 0 < rate < math.inf:
         msg = f"--rate {rate}: give a number of messages a second above 0, or leave it out"
         raise ValueError(msg)

@@ -1,8 +1,8 @@
 """The raw archive: every message that ever arrived, as it arrived, in immutable Avro objects.
 
-Messages are gathered into batches by hour of publishing, and written behind a stable boundary, each
-object with its entry in the manifest. Nothing is decoded, dropped or rejected. Behind the writes
-follows the marker that says up to when the archive is complete.
+Messages are gathered into batches by hour of publishing, lines of files by their place, and written
+behind a stable boundary, each object with its entry in the manifest. Nothing is decoded, dropped or
+rejected. Behind the writes follows the marker that says up to when the archive is complete.
 
     python -m pipelines.archive_raw --input_subscription=projects/P/subscriptions/S \
         --archive_output=gs://BUCKET
@@ -20,11 +20,10 @@ from pipelines.job import Job
 from pipelines.options import UsageError
 from schemas.packs import RawPack
 from transforms.batch_bundles import BatchBundles
+from transforms.batch_lines import BatchLines
 from transforms.batch_messages import Batch, BatchMessages
 from transforms.mark_complete import MarkComplete
-from transforms.read_lines import ReadLines
 from transforms.read_messages import ReadMessages
-from transforms.stamp_published import StampPublished
 from transforms.write_archive import WriteArchive
 
 __all__ = ["JOB", "build", "main", "run"]
@@ -36,7 +35,7 @@ _NO_WATERMARK = {"BundleBasedDirectRunner", "SwitchingDirectRunner"}
 def build(pipeline: beam.Pipeline, config: ArchiveRawConfig) -> None:
     """Put the job together."""
     live = config.input_subscription is not None
-    batches = _batch(_read(pipeline, config), config)
+    batches = _batch(_read(pipeline, config), config) if live else _batch_files(pipeline, config)
     written = batches | "WriteArchive" >> WriteArchive(
         config.archive_output,
         config.source,
@@ -50,14 +49,16 @@ def build(pipeline: beam.Pipeline, config: ArchiveRawConfig) -> None:
         )
 
 
+def _batch_files(pipeline: beam.Pipeline, config: ArchiveRawConfig) -> PCollection[Batch]:
+    files = config.input_files or ""
+    try:
+        return pipeline | "BatchLines" >> BatchLines(files, config.now, config.batch_bytes)
+    except (OSError, ValueError) as error:
+        msg = f"--input_files={files}: {error}; name files, or a glob of files"
+        raise UsageError(msg) from None
+
+
 def _read(pipeline: beam.Pipeline, config: ArchiveRawConfig) -> PCollection[RawPack]:
-    if config.input_files:
-        try:
-            lines = pipeline | "ReadFiles" >> ReadLines(config.input_files, identify=True)
-        except (OSError, ValueError) as error:
-            msg = f"--input_files={config.input_files}: {error}; name files, or a glob of files"
-            raise UsageError(msg) from None
-        return lines | "StampPublished" >> StampPublished(config.now)
     return pipeline | "ReadPubSub" >> ReadMessages(
         config.input_subscription or "",
         source=config.pubsub_source,

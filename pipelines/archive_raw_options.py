@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import shared_options as shared
+from pipelines.common_arguments import SOURCE
 from pipelines.options import (
     UsageError,
     add_options,
@@ -29,10 +30,7 @@ SECOND = 1_000_000
 """In microseconds."""
 
 _GROUPS = {
-    "source, one of": {
-        "input_subscription": "projects/P/subscriptions/S",
-        "input_files": "NDJSON files: a path or glob, .gz too",
-    },
+    "source, one of": SOURCE,
     "archive": {
         "archive_output": "folder of the archive, local or gs://",
         "source": "its name there (default: that of the subscription)",
@@ -43,9 +41,9 @@ _GROUPS = {
     },
     "batches": {
         "batches": "state (default), or bundle: written before acknowledged",
-        "batch_bytes": "size of an object's messages (default 32000000)",
+        "batch_bytes": "size of an object's messages (default 32MB)",
         "batch_age": "how long a batch may stay open (default 5m; bundle: 5s)",
-        "batch_shards": "parts of an hour, each with its batches (default 1; files: 16)",
+        "batch_shards": "parts of an hour, each with its batches (default 1)",
         "now": "RFC 3339 publish time of lines of files (default: the clock)",
     },
     "reading Pub/Sub": {
@@ -62,6 +60,7 @@ _ONLY_WITH = {
         "marker_every",
         "batches",
         "batch_age",
+        "batch_shards",
         *_GROUPS["reading Pub/Sub"],
     ),
     "input_files": ("now",),
@@ -109,7 +108,7 @@ class ArchiveRawConfig:
             UsageError: one line that names the option and the remedy.
         """
         given = options.view_as(ArchiveRawOptions)
-        live = _choice(given)
+        shared.only_one(given, [*SOURCE])
         refuse_idle(given, _ONLY_WITH)
         by_bundle = one_of("batches", given.batches, _BATCHES, "state") == "bundle"
         source = one_of("pubsub_source", given.pubsub_source, SOURCES, "auto")
@@ -129,9 +128,9 @@ class ArchiveRawConfig:
             marker_every=_above_zero("marker_every", given.marker_every, "1m"),
             counters_output=path(given.counters_output),
             by_bundle=by_bundle,
-            batch_bytes=count("batch_bytes", given.batch_bytes, 32_000_000),
+            batch_bytes=shared.size("batch_bytes", given.batch_bytes, 32_000_000),
             batch_age=_above_zero("batch_age", given.batch_age, "5s" if by_bundle else "5m"),
-            batch_shards=_shards(given.batch_shards, live, by_bundle),
+            batch_shards=_shards(given.batch_shards, by_bundle),
             now=time.time_ns() // 1000 if now is None else now,
             pubsub_source=source,
             watermark_slack=duration("watermark_slack", given.watermark_slack, "2s"),
@@ -139,15 +138,6 @@ class ArchiveRawConfig:
             restart_grace=duration("restart_grace", given.restart_grace, "40s"),
             stop_after_idle=duration("stop_after_idle", given.stop_after_idle, "0") or None,
         )
-
-
-def _choice(given: ArchiveRawOptions) -> bool:
-    """Return whether the job is live; exactly one source must be named."""
-    named = [name for name in ("input_subscription", "input_files") if text(getattr(given, name))]
-    if len(named) != 1:
-        msg = "--input_subscription and --input_files: name exactly one of the two"
-        raise UsageError(msg)
-    return named == ["input_subscription"]
 
 
 def _refuse_own_sources(given: ArchiveRawOptions, by_bundle: bool) -> None:
@@ -174,9 +164,8 @@ def _above_zero(name: str, value: object, default: str) -> int:
     return length
 
 
-def _shards(value: object, live: bool, by_bundle: bool) -> int:
+def _shards(value: object, by_bundle: bool) -> int:
     if by_bundle and text(value):
         msg = "--batch_shards goes with --batches=state: leave it out"
         raise UsageError(msg)
-    # Files are grouped by hour and shard, and a worker holds a whole group in memory.
-    return count("batch_shards", value, 1 if live else 16)
+    return count("batch_shards", value, 1)

@@ -23,7 +23,6 @@ from schemas.archive_layout import HOUR
 from schemas.compaction import Compaction
 from schemas.durations import format_duration
 from schemas.locations import is_remote, write_problem
-from schemas.sizes import format_size, parse_size
 
 __all__ = ["CompactArchiveConfig", "CompactArchiveOptions"]
 
@@ -44,7 +43,8 @@ _GROUPS = {
         "counters_output": "file for the counters of the run",
     },
 }
-_SMALLEST, _LARGEST = 1_000, 1_000_000_000
+# An object is in memory while it is written.
+_SIZES = 1_000, 1_000_000_000
 _SHORTEST_GRACE = 60_000_000
 
 
@@ -100,7 +100,7 @@ class CompactArchiveConfig:
             last=last,
             settle=duration("settle", given.settle, "1h"),
             how=Compaction(
-                target_bytes=_target(given.target_bytes),
+                target_bytes=shared.size("target_bytes", given.target_bytes, 128_000_000, *_SIZES),
                 grace=_grace(given.grace),
                 codec=one_of("codec", given.codec, CODECS, "zstd"),
                 recompress=flag("recompress", given.recompress),
@@ -127,19 +127,6 @@ def _hour(name: str, value: object) -> int | None:
         msg = f"--{name}={value}: hours are compacted whole; write one, as in 2026-01-31T12:00:00Z"
         raise UsageError(msg)
     return time_
-
-
-def _target(value: object) -> int:
-    try:
-        size = parse_size(text(value) or "128MB")
-    except ValueError as error:
-        msg = f"--target_bytes: {error}"
-        raise UsageError(msg) from None
-    if not _SMALLEST <= size <= _LARGEST:
-        sizes = f"{format_size(_SMALLEST)} to {format_size(_LARGEST)}"
-        msg = f"--target_bytes={value}: give {sizes}; an object is in memory while it is written"
-        raise UsageError(msg)
-    return size
 
 
 def _grace(value: object) -> int:

@@ -14,8 +14,9 @@ from schemas.events import MIN_MICROS
 from schemas.locations import is_remote
 from schemas.sizes import format_size
 from schemas.times import format_rfc3339
-from transforms.archive_manifest import ArchivedHour, list_hours, list_sources, read_marker
-from transforms.clean_hour import find_waste
+from transforms.archive_manifest import ArchivedHour, list_hours, read_marker
+from transforms.choose_sources import choose_sources
+from transforms.clean_hour import find_unfinished, find_waste
 
 __all__ = ["prepare", "problem_of"]
 
@@ -24,7 +25,8 @@ def prepare(config: CompactArchiveConfig) -> CompactArchiveConfig | None:
     """Return the configuration with the hours to compact; a dry run prints them instead: None.
 
     Raises:
-        UsageError: there is no such source, or nothing says where to end.
+        NoSourceError: there is no such source.
+        UsageError: nothing says where to end.
         CredentialsError: the archive is in Cloud Storage, and there are no credentials.
         ObjectStoreError: the archive cannot be listed.
     """
@@ -58,14 +60,7 @@ def _ends(config: CompactArchiveConfig) -> dict[str, int]:
     By default before what may still be written to: an hour that has not ended long enough ago, or
     that the completeness marker has not passed, would be merged again and again.
     """
-    sources = list_sources(config.archive)
-    if not sources:
-        msg = f"--archive={config.archive}: holds no events; name the root of a raw archive"
-        raise UsageError(msg)
-    if config.source is not None and config.source not in sources:
-        msg = f"--source={config.source}: the archive has {', '.join(sources)}"
-        raise UsageError(msg)
-    chosen = sources if config.source is None else [config.source]
+    chosen = choose_sources(config.archive, config.source)
     if config.last is not None:
         return dict.fromkeys(chosen, config.last)
     settled = config.now - config.settle
@@ -99,6 +94,7 @@ def _has_work(config: CompactArchiveConfig, hour: ArchivedHour) -> bool:
     return bool(
         hour.replaced
         or hour.orphans
+        or find_unfinished(hour.folder, config.how, config.now)
         or choose(hour.entries, hour.replaced, hour.records, config.how).inputs
         or any(
             entry.object_name not in hour.objects
@@ -128,6 +124,7 @@ def _print(config: CompactArchiveConfig, ends: Mapping[str, int]) -> None:
             "replaced": len(hour.replaced),
             "orphans_deleted": len(waste.orphans),
             "orphans": waste.orphans_found,
+            "unfinished": len(waste.unfinished),
             "missing": len(hour.missing),
         }
         sums.update(counts)
@@ -136,9 +133,11 @@ def _print(config: CompactArchiveConfig, ends: Mapping[str, int]) -> None:
 
 
 def _told(counts: Mapping[str, int]) -> str:
+    unfinished = counts["unfinished"]
     return (
         f"merge {counts['objects']} objects ({counts['events']} events, "
         f"{format_size(counts['bytes'])}); delete {counts['deleted']} of {counts['replaced']} "
         f"replaced objects and {counts['orphans_deleted']} of {counts['orphans']} orphans"
+        + (f"; delete {unfinished} unfinished files" if unfinished else "")
         + (f"; {counts['missing']} missing objects" if counts["missing"] else "")
     )

@@ -11,7 +11,7 @@ __all__ = ["known_failure", "only_their_line"]
 
 _FAILURE = re.compile(
     r"(?:SubscriptionError|NothingWrittenError|ObjectStoreError|PseudonymError|"
-    r"UnreadableFileError|BadArchiveError|LeftUndoneError): "
+    r"UnreadableFileError|BadArchiveError|LeftUndoneError|LoadFailedError): "
     r"(.+?)(?= \[while running|\\n|\n|$)"
 )
 
@@ -27,15 +27,20 @@ def known_failure(error: BaseException) -> str | None:
 
 
 @contextmanager
-def only_their_line() -> Iterator[None]:
+def only_their_line(*, for_good: bool = False) -> Iterator[None]:
     """Keep what an engine logs and prints of known failures from the terminal while a job runs.
 
     Only for a command that prints the line itself at the end; other failures keep their traces.
+    With `for_good` until the process ends: other workers may fail after the first one.
     """
     logging.basicConfig()
     handlers = list(logging.getLogger().handlers)
     for handler in handlers:
         handler.addFilter(_is_news)
+    if for_good:
+        sys.stderr = cast(TextIO, _Sieve(sys.stderr))
+        yield
+        return
     try:
         with redirect_stderr(cast(TextIO, _Sieve(sys.stderr))):
             yield

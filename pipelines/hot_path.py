@@ -19,11 +19,10 @@ from pipelines.counters import HOT_PATH
 from pipelines.hot_path_launch import log_repair, settled
 from pipelines.hot_path_options import SECOND, HotPathConfig, HotPathOptions
 from pipelines.job import Job
-from pipelines.options import UsageError
+from pipelines.read_events import read_events
 from schemas.cells import RowChange
 from schemas.contract import load_contracts
 from schemas.feature_set import load_features
-from schemas.packs import RawPack
 from schemas.pseudonym import Pseudonymiser
 from schemas.rejected import Rejected
 from transforms.bound_rate import BoundRate
@@ -31,12 +30,8 @@ from transforms.decode import DecodePacks
 from transforms.deduplicate import DeduplicatePacks, RejectConflicts
 from transforms.extract_changes import ExtractChanges
 from transforms.fold_entities import FoldEntities
-from transforms.follow_archive import FollowArchive
 from transforms.keep_once import KeepOnce
 from transforms.quarantine import Quarantine
-from transforms.read_archive import ReadArchive
-from transforms.read_lines import ReadLines
-from transforms.read_messages import ReadMessages
 from transforms.write_cell_lines import WriteCellLines
 from transforms.write_cells import ROWS_PER_REQUEST, WriteCells
 from transforms.write_late import WriteLate
@@ -50,7 +45,7 @@ def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
     features = load_features(config.features, contracts)
     # Workers load the key themselves; here it is only checked, before anything is launched.
     Pseudonymiser(contracts, config.pseudonym_key)
-    packs, unreadable = _read(pipeline, config)
+    packs, unreadable = read_events(pipeline, config)
     decoded = packs | "Decode" >> DecodePacks(
         contracts, config.max_future, config.max_event_bytes, config.now, config.shards
     )
@@ -78,43 +73,6 @@ def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
     _ = together | "FlattenRejected" >> beam.Flatten() | "Quarantine" >> _quarantine(config)
     if config.late_output:
         _ = extracted.late | "WriteLate" >> WriteLate(config.late_output)
-
-
-def _read(
-    pipeline: beam.Pipeline, config: HotPathConfig
-) -> tuple[PCollection[RawPack], list[PCollection[Rejected]]]:
-    """Read the source; what of it cannot be read, where that is no failure, comes beside."""
-    if config.replay:
-        replay = config.replay
-        read = pipeline | "ReadArchive" >> ReadArchive(
-            replay.archive, replay.source, replay.span, replay.on_bad_object
-        )
-        return read.packs, [read.rejected]
-    if config.input_files:
-        try:
-            return pipeline | "ReadFiles" >> ReadLines(config.input_files), []
-        except (OSError, ValueError) as error:
-            msg = f"--input_files={config.input_files}: {error}; name files, or a glob of files"
-            raise UsageError(msg) from None
-    messages = pipeline | "ReadPubSub" >> ReadMessages(
-        config.input_subscription,
-        source=config.pubsub_source,
-        readers=config.readers,
-        timestamp_attribute=config.timestamp_attribute,
-        watermark_slack=config.watermark_slack / SECOND,
-        stop_after_idle=config.stop_after_idle and config.stop_after_idle / SECOND,
-        packed=True,
-    )
-    if config.warm is None:
-        return messages, []
-    warm = pipeline | "FollowArchive" >> FollowArchive(
-        config.warm.archive,
-        config.warm.source,
-        config.warm.start,
-        config.now,
-        timestamp_attribute=config.timestamp_attribute,
-    )
-    return (warm, messages) | "FlattenWarm" >> beam.Flatten(), []
 
 
 def _write(rows: PCollection[RowChange], config: HotPathConfig) -> list[PCollection[Rejected]]:

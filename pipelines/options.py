@@ -178,7 +178,7 @@ def parse_options(argv: Sequence[str], own: type[PipelineOptions], usage: str) -
     own._add_argparse_args(helped)
     helped.parse_known_args([item for item in argv if item in ("-h", "--help")])
     argv = _spelled_out(argv)
-    _refuse_unknown(argv)
+    _refuse_unknown(argv, own)
     _refuse_repeated(argv, own)
     options = PipelineOptions(argv)
     options.view_as(SetupOptions).save_main_session = False
@@ -194,10 +194,12 @@ def _spelled_out(argv: Sequence[str]) -> list[str]:
     return [f"{item}=true" if alone else item for item, alone in zip(argv, bare, strict=True)]
 
 
-def _refuse_unknown(argv: Sequence[str]) -> None:
+def _refuse_unknown(argv: Sequence[str], own: type[PipelineOptions]) -> None:
     parser = Arguments(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for option in PipelineOptions.__subclasses__():
-        option._add_argparse_args(parser)
+        # Those of another job may be imported as well, and would be taken and do nothing.
+        if option is own or not option.__module__.startswith("pipelines."):
+            option._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(list(argv))
     runner = next((item.partition("=")[2] for item in argv if item.startswith("--runner=")), "")
     if unknown and runner not in _RUNNERS_WITH_OPTIONS_OF_THEIR_OWN:
@@ -226,15 +228,16 @@ def runs_here(runner: str) -> bool:
     return runner.rpartition(".")[2] not in _RUNNERS_ELSEWHERE
 
 
-def exit_status(run: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
+def exit_status(run: Callable[[Sequence[str]], None], argv: Sequence[str] | None) -> int:
     """Run a job and return its exit status: 0, 1 if it failed, 2 for a user's mistake, 130: Ctrl-C.
 
-    Mistakes, and failures that the suite knows, are one line. Any other error is raised as it is:
-    it is a defect and needs its trace.
+    Without arguments it takes those of the process, which is to end then. Mistakes, and failures
+    that the suite knows, are one line. Any other error is raised as it is: it is a defect and needs
+    its trace.
     """
     try:
-        with only_their_line():
-            run(argv)
+        with only_their_line(for_good=argv is None):
+            run(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
         return _say("stopped", 130)
     except (ValueError, OSError, RuntimeError) as error:

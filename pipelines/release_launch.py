@@ -1,6 +1,7 @@
 """What a release has to settle before it is built, and what it tells at its end."""
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -17,10 +18,12 @@ from schemas.locations import is_remote, write_problem
 from schemas.rejected import Reason
 from schemas.replay_plan import readable
 from transforms.archive_manifest import read_marker
+from transforms.check_step import check_step
+from transforms.choose_sources import only_source
 from transforms.count_touched import TOUCHED_HOUR
 from transforms.counters import NAMESPACE
 from transforms.object_store import list_objects
-from transforms.plan_replay import first_published, only_source
+from transforms.plan_replay import first_published
 from transforms.release_outcomes import OUTCOMES, Outcome
 
 __all__ = ["launched", "report", "told"]
@@ -43,7 +46,8 @@ def launched(config: ReleaseConfig) -> ReleaseConfig:
 
     Raises:
         UsageError: the quarantine is no folder, or empty, or nothing says what the archive holds.
-        CannotReplayError: it is not clear which source is meant.
+        NoSuchStepError: nothing there was refused by a step of the name that is asked for.
+        NoSourceError: the source is not there, or it is not clear which is meant.
         CredentialsError: a place is in Cloud Storage, and there are no credentials.
         ObjectStoreError: a place cannot be listed.
     """
@@ -53,12 +57,13 @@ def launched(config: ReleaseConfig) -> ReleaseConfig:
     ):
         if is_remote(place):
             require_credentials(f"--{option}={place}")
-    if problem := _place_problem(config.quarantine_output):
+    if problem := _place_problem(config):
         msg = f"--quarantine={config.quarantine_output}: {problem}"
         raise UsageError(msg)
     if next(list_objects(config.quarantine_output, ".avro"), None) is None:
         msg = f"--quarantine={config.quarantine_output}: nothing was refused there; check the path"
         raise UsageError(msg)
+    check_step(config.quarantine_output, config.meant.step)
     source = only_source(config.archive, config.source or None)
     marker = read_marker(config.archive, source)
     if marker is None:
@@ -135,7 +140,10 @@ def _hour(number: int) -> str:
     return readable(number * HOUR)
 
 
-def _place_problem(place: str) -> str | None:
+def _place_problem(config: ReleaseConfig) -> str | None:
+    place = config.quarantine_output
+    if config.dry_run:
+        return "is a file; name a folder" if os.path.isfile(place) else None
     return None if is_remote(place) else write_problem(place, is_file=False)
 
 

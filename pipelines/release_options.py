@@ -9,6 +9,7 @@ from typing import Literal, cast
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import shared_options as shared
+from pipelines.common_arguments import DECLARED, EVENT_BOUNDS, TABLE
 from pipelines.options import (
     UsageError,
     add_options,
@@ -48,19 +49,13 @@ _GROUPS = {
         "source": "of the archive; needed where it holds several",
         "bigtable_table": "projects/P/instances/I/tables/T",
         "cells_output": "folder for the same cells as NDJSON",
-        "app_profile": "Bigtable app profile",
-        "flow_control": "true: let Bigtable slow batch writes down",
+        **TABLE,
     },
-    "what is declared, now that it is mended": {
-        "contracts": "folder of contracts (default: the shipped ones)",
-        "features": "folder or file of features (default: shipped)",
-        "pseudonym_key": "projects/P/secrets/S/versions/V, file:PATH or env:NAME",
-    },
+    "what is declared, now that it is mended": DECLARED,
     "bounds, as the live job has them": {
         "horizon": "how late an event may be for the live job (default 1d)",
         "max_lateness": "how late events were published (default 2x horizon)",
-        "max_future": "how far ahead an event may be (default 1d)",
-        "max_event_bytes": "largest payload (default 1000000)",
+        **EVENT_BOUNDS,
         "shards": "parallelism of the grouping steps (default 16)",
         "now": "RFC 3339 time for what has no publish time (default: the clock)",
     },
@@ -71,7 +66,7 @@ _GROUPS = {
     },
 }
 _SINKS = ("bigtable_table", "cells_output")
-_ONLY_WITH = {"bigtable_table": ("app_profile", "flow_control")}
+_ONLY_WITH = {"bigtable_table": tuple(TABLE)}
 
 
 class ReleaseOptions(PipelineOptions):
@@ -132,7 +127,7 @@ class ReleaseConfig:
         started_at = time.time_ns() // 1000
         now = moment("now", given.now)
         now = started_at if now is None else now
-        _one_sink(given)
+        shared.only_one(given, _SINKS)
         refuse_idle(given, _ONLY_WITH)
         horizon = shared.horizon(given.horizon)
         on_bad_object = one_of("on_bad_object", given.on_bad_object, ON_BAD_OBJECT, "fail")
@@ -153,7 +148,7 @@ class ReleaseConfig:
             horizon=horizon,
             max_lateness=shared.max_lateness(given.max_lateness, horizon),
             max_future=duration("max_future", given.max_future, "1d"),
-            max_event_bytes=count("max_event_bytes", given.max_event_bytes, 1_000_000),
+            max_event_bytes=shared.size("max_event_bytes", given.max_event_bytes, 1_000_000),
             shards=count("shards", given.shards, 16),
             now=now,
             dry_run=shared.dry_run(given),
@@ -190,12 +185,6 @@ class ReleaseConfig:
     def provenance(self) -> dict[str, str]:
         """What the counters say of the run."""
         return {"released_from": self.released_from, "run": self.run_id}
-
-
-def _one_sink(given: ReleaseOptions) -> None:
-    if len([name for name in _SINKS if text(getattr(given, name))]) != 1:
-        msg = "--bigtable_table and --cells_output: name exactly one of the two"
-        raise UsageError(msg)
 
 
 def _quarantine(value: object) -> str:

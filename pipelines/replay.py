@@ -17,15 +17,21 @@ from transforms.plan_replay import first_published, plan_replay
 __all__ = ["beginning_of", "gap_of", "planned", "refusal", "repair_problem"]
 
 _LOG = logging.getLogger(__name__)
+_REPAIR = "--write_mode=repair"
 _COMPLETE = "the archive holds all that was published in time"
 
 
-def planned(replay: ReplayConfig) -> ReplayConfig | None:
+def planned(replay: ReplayConfig, asked: str = _REPAIR) -> ReplayConfig | None:
     """Plan a replay and return what is to be launched; a dry run prints the plan, and is not: None.
+
+    Args:
+        replay: what is asked for.
+        asked: the option that asks for a repair, for the words of its refusal.
 
     Raises:
         UsageError: it would read too much, or may not repair.
-        CannotReplayError: there is nothing to read, or it is not clear what.
+        CannotReplayError: there is nothing to read.
+        NoSourceError: the source is not there, or it is not clear which is meant.
         CredentialsError: the archive is in Cloud Storage, and there are no credentials.
         ObjectStoreError: the archive cannot be listed.
     """
@@ -33,7 +39,7 @@ def planned(replay: ReplayConfig) -> ReplayConfig | None:
         require_credentials(f"--input_archive={replay.archive}")
     plan = plan_replay(replay.archive, replay.source or None, replay.span)
     marker = read_marker(plan.root, plan.source)
-    problem = refusal(replay, plan, marker, time.time_ns() // 1000)
+    problem = refusal(replay, plan, marker, time.time_ns() // 1000, asked)
     gap = gap_of(replay, marker)
     begins = beginning_of(replay, plan) if replay.repair else None
     if replay.dry_run:
@@ -47,7 +53,9 @@ def planned(replay: ReplayConfig) -> ReplayConfig | None:
     return dataclasses.replace(replay, source=plan.source)
 
 
-def refusal(replay: ReplayConfig, plan: ReplayPlan, marker: int | None, clock: int) -> str | None:
+def refusal(
+    replay: ReplayConfig, plan: ReplayPlan, marker: int | None, clock: int, asked: str = _REPAIR
+) -> str | None:
     """Return why a replay may not be launched, in one line; None: it may.
 
     Args:
@@ -55,6 +63,7 @@ def refusal(replay: ReplayConfig, plan: ReplayPlan, marker: int | None, clock: i
         plan: what it would read.
         marker: the archive's completeness marker, in microseconds; None: there is none.
         clock: the time, in microseconds.
+        asked: the option that asks for a repair.
     """
     limit = replay.max_input_bytes
     if limit is not None and plan.size > limit:
@@ -64,7 +73,7 @@ def refusal(replay: ReplayConfig, plan: ReplayPlan, marker: int | None, clock: i
         )
     if replay.repair:
         problem = repair_problem(replay, marker, clock)
-        return problem and f"--write_mode=repair: {problem}"
+        return problem and f"{asked}: {problem}"
     return None
 
 

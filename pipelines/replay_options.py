@@ -29,15 +29,15 @@ REPLAY = {
     "source": "of the archive; needed where it holds several",
     "max_lateness": "how late events were published (default 2x horizon)",
     "on_bad_object": "fail (default) or quarantine",
-    "dry_run": "true: print what would be read, and launch nothing",
+    "dry_run": "true: print what would be read, and launch nothing; needs no sinks",
     "events_per_worker_second": f"rate of the estimate (default {EVENTS_PER_WORKER_SECOND})",
-    "max_input_bytes": "refuse to read more",
+    "max_input_bytes": "refuse to read more, such as 500GB",
     "max_events_per_second": "most rows a second for the sink",
     "run_id": "name of the run in quarantine and counters",
 }
 """The options, for `add_options`; all but the first go with it."""
 
-_MOST = 10**18
+_MOST, _MOST_BYTES = 10**18, 10**15
 _EPOCH, _YEAR_10000 = 0, 253_402_300_800_000_000
 
 
@@ -98,8 +98,8 @@ class ReplayConfig:
             events_per_worker_second=count(
                 "events_per_worker_second", given.events_per_worker_second, EVENTS_PER_WORKER_SECOND
             ),
-            max_input_bytes=_limit("max_input_bytes", given.max_input_bytes),
-            max_events_per_second=_limit("max_events_per_second", given.max_events_per_second),
+            max_input_bytes=_most_bytes(given.max_input_bytes),
+            max_events_per_second=_most_rows(given.max_events_per_second),
             run_id=shared.run_id(given.run_id, now),
             repair=repair,
             started_at=time.time_ns() // 1000,
@@ -146,5 +146,9 @@ def _ends(given: PipelineOptions) -> tuple[int, int]:
     return ends[0], ends[1]
 
 
-def _limit(name: str, value: object) -> int | None:
-    return None if text(value) is None else count(name, value, _MOST, _MOST)
+def _most_bytes(value: object) -> int | None:
+    return None if text(value) is None else shared.size("max_input_bytes", value, 0, 1, _MOST_BYTES)
+
+
+def _most_rows(value: object) -> int | None:
+    return None if text(value) is None else count("max_events_per_second", value, _MOST, _MOST)

@@ -54,7 +54,7 @@ class WarmConfig:
             raise UsageError(msg)
         span = duration("warm_span", given.warm_span, "0") if text(given.warm_span) else None
         return cls(
-            shared.archive("warm_from_archive", given.warm_from_archive),
+            shared.archive("warm_from_archive", given.warm_from_archive, "warm_source"),
             shared.source("warm_source", given.warm_source),
             span,
         )

@@ -13,8 +13,8 @@ from schemas.locations import is_remote
 from schemas.replay_plan import readable
 from schemas.warm_span import warm_span
 from transforms.archive_manifest import list_hours
+from transforms.choose_sources import only_source
 from transforms.peek_subscription import oldest_waiting
-from transforms.plan_replay import only_source
 
 __all__ = ["ColdStart", "LiveJob", "longest_tile", "prepared", "tile_lengths"]
 
@@ -52,7 +52,7 @@ def prepared(warm: WarmConfig, job: LiveJob) -> tuple[WarmConfig, int]:
 
     Raises:
         CredentialsError: something is in Google Cloud, and there are no credentials.
-        CannotReplayError: the archive is none, or it is not clear which source is meant.
+        NoSourceError: the archive is none, or it is not clear which source is meant.
         ObjectStoreError: the archive cannot be listed.
         SubscriptionError: the subscription cannot be looked at.
     """

@@ -39,16 +39,26 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _FIRST_HOUR = -62_135_596_800_000_000
 """The first hour of the year 1; the last one is the last of the year 9999."""
 _LAST_HOUR = 253_402_297_200_000_000
+_SOURCE = "source="
 _FOLDER = re.compile(r"source=([^/]+)/dt=(\d{4}-\d\d-\d\d)/hr=(\d\d)")
 
 
-def archive_root(path: str) -> str:
+def archive_root(path: str, option: str = "source") -> str:
     """Return the archive of a path that may name its events.
+
+    Raises:
+        ValueError: the path leads deeper; the message says which root to give, and with which
+            source, by its option.
 
     >>> archive_root("gs://b/raw/events/"), archive_root("gs://b")
     ('gs://b', 'gs://b')
     """
     bare = path.rstrip("/")
+    above, part, below = bare.partition(f"{EVENTS}/{_SOURCE}")
+    if part and above.rpartition("/")[2] == "" and not above.endswith("://"):
+        root, source = archive_root(above + EVENTS), unquote(below.partition("/")[0])
+        msg = f"{bare}: a part of an archive; give its root, {root}, and --{option}={source}"
+        raise ValueError(msg)
     if bare == EVENTS:
         return "."
     root = bare.removesuffix(f"/{EVENTS}")

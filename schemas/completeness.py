@@ -6,6 +6,7 @@ import msgspec
 
 from schemas.archive_layout import EVENTS, source_folder
 from schemas.events import MAX_MICROS, MIN_MICROS
+from schemas.record_file import read_record
 
 __all__ = ["Completeness", "marker_name"]
 
@@ -30,11 +31,8 @@ class Completeness(msgspec.Struct, frozen=True):
         Raises:
             ValueError: it is none.
         """
-        try:
-            return msgspec.json.decode(content, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            msg = "no completeness marker; move it away, or put the right one there"
-            raise ValueError(msg) from None
+        problem = "no completeness marker; move it away, or put the right one there"
+        return read_record(content, cls, problem)
 
 
 def marker_name(source: str) -> str:

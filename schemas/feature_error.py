@@ -1,7 +1,13 @@
-"""The one error of feature files."""
+"""The error of feature files."""
 
-__all__ = ["FeatureError"]
+from schemas.declaration_error import DeclarationError, DeclarationKind
+
+__all__ = ["FEATURES", "FeatureError"]
 
 
-class FeatureError(ValueError):
+class FeatureError(DeclarationError):
     """A feature file cannot be used; the text is one line: file, feature, problem, remedy."""
+
+
+FEATURES = DeclarationKind("feature", FeatureError)
+"""What messages call such files, and how they fail."""

@@ -6,19 +6,18 @@ A file describes one entity: `entity`, `key` (a field path), `retention`, `tile`
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from schemas.contract import Contracts
+from schemas.declaration_entries import Entries, check_name, label_of
+from schemas.declaration_file import declaration_files, read_text, read_yaml
+from schemas.declaration_where import Condition
 from schemas.durations import parse_duration
 from schemas.feature_check import Scope, check_aggregate, check_key, scope_of
-from schemas.feature_error import FeatureError
-from schemas.feature_file import feature_files, read_text, read_yaml
-from schemas.feature_where import Condition
+from schemas.feature_error import FEATURES, FeatureError
 from schemas.values import ValueType
 
 __all__ = [
@@ -35,9 +34,6 @@ SHIPPED = Path(__file__).parent / "features"
 _MINUTE = 60_000_000
 _DAY = 1_440 * _MINUTE
 _LEAST_TILE = 5 * _MINUTE
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_T = TypeVar("_T")
-_Entry = TypeVar("_Entry", bound=msgspec.Struct)
 
 
 class StateField(msgspec.Struct, frozen=True):
@@ -110,9 +106,9 @@ def load_features(location: str | None, contracts: Contracts) -> list[FeatureSet
     """
     where = str(SHIPPED) if location is None else location
     sets: dict[str, tuple[str, FeatureSet]] = {}
-    for path in feature_files(where):
+    for path in declaration_files(where, FEATURES):
         name = path.rsplit("/", 1)[-1]
-        found = parse_features(read_text(path), name, contracts)
+        found = parse_features(read_text(path, FEATURES), name, contracts)
         if found.entity in sets:
             other = sets[found.entity][0]
             msg = f"{name}: entity '{found.entity}' is in {other} too; merge the files"
@@ -127,31 +123,34 @@ def parse_features(text: str, file: str, contracts: Contracts) -> FeatureSet:
 
 
 class _Parser:
-    """Reads one file; every error it raises begins with the file and the name of the entry."""
+    """Reads one file."""
 
     def __init__(self, file: str, contracts: Contracts) -> None:
         self._file = file
+        self._entries = Entries(file, FEATURES)
         self._contracts = contracts
 
     def feature_set(self, text: str) -> FeatureSet:
-        raw = self._converted("file", read_yaml(text, self._file), _RawSet)
-        retention = self._at("retention", parse_duration, raw.retention)
+        raw = self._entries.converted("file", read_yaml(text, self._file, FEATURES), _RawSet)
+        retention = self._entries.at("retention", parse_duration, raw.retention)
         default = self._tile("tile", raw.tile, retention)
-        self._at("entity", _check_name, raw.entity)
-        self._at("key", check_key, self._contracts, raw.key)
+        self._entries.at("entity", check_name, raw.entity)
+        self._entries.at("key", check_key, self._contracts, raw.key)
         state = [self._state(raw, index, entry) for index, entry in enumerate(raw.state)]
         features = [
             self._feature(raw, index, entry, default, retention)
             for index, entry in enumerate(raw.features)
         ]
-        self._at("entries", _check_names, _names(state, features))
+        self._entries.at("entries", _check_names, _names(state, features))
         return FeatureSet(raw.entity, raw.key, retention, tuple(state), tuple(features))
 
     def _state(self, raw: _RawSet, index: int, entry: object) -> StateField:
-        label = _label("state", index, entry)
-        given = self._converted(label, entry, _RawState)
-        self._at(label, _check_name, given.name)
-        scope: Scope = self._at(label, scope_of, self._contracts, raw.key, given.field, given.where)
+        label = label_of("state", index, entry)
+        given = self._entries.converted(label, entry, _RawState)
+        self._entries.at(label, check_name, given.name)
+        scope: Scope = self._entries.at(
+            label, scope_of, self._contracts, raw.key, given.field, given.where
+        )
         assert scope.value is not None
         slot = _slot(raw.entity, "state", given, scope)
         return StateField(
@@ -161,12 +160,14 @@ class _Parser:
     def _feature(
         self, raw: _RawSet, index: int, entry: object, default: int, retention: int
     ) -> Feature:
-        label = _label("feature", index, entry)
-        given = self._converted(label, entry, _RawFeature)
-        self._at(label, _check_name, given.name)
+        label = label_of("feature", index, entry)
+        given = self._entries.converted(label, entry, _RawFeature)
+        self._entries.at(label, check_name, given.name)
         tile = default if given.tile is None else self._tile(label, given.tile, retention)
-        scope: Scope = self._at(label, scope_of, self._contracts, raw.key, given.field, given.where)
-        self._at(label, check_aggregate, given.aggregate, given.field, scope.value)
+        scope: Scope = self._entries.at(
+            label, scope_of, self._contracts, raw.key, given.field, given.where
+        )
+        self._entries.at(label, check_aggregate, given.aggregate, given.field, scope.value)
         return Feature(
             given.name,
             given.aggregate,
@@ -179,24 +180,9 @@ class _Parser:
         )
 
     def _tile(self, label: str, text: str, retention: int) -> int:
-        tile: int = self._at(label, parse_duration, text)
-        self._at(label, _check_tile, text, tile, retention)
+        tile: int = self._entries.at(label, parse_duration, text)
+        self._entries.at(label, _check_tile, text, tile, retention)
         return tile
-
-    def _converted(self, label: str, entry: object, form: type[_Entry]) -> _Entry:
-        try:
-            return msgspec.convert(entry, form)
-        except msgspec.ValidationError as error:
-            allowed = ", ".join(form.__struct_fields__)
-            msg = f"{self._file}: {label}: {error}; the keys here are {allowed}"
-            raise FeatureError(msg) from error
-
-    def _at(self, label: str, check: Callable[..., _T], *given: object) -> _T:
-        try:
-            return check(*given)
-        except ValueError as error:
-            msg = f"{self._file}: {label}: {error}"
-            raise FeatureError(msg) from error
 
 
 def _result_type(aggregate: str, scope: Scope) -> ValueType | None:
@@ -213,17 +199,6 @@ def _slot(entity: str, kind: str, given: _RawState | _RawFeature, scope: Scope) 
     definition = [entity, given.name, kind, given.field, where, types, value]
     digest = hashlib.sha256(msgspec.json.encode(definition)).digest()
     return int.from_bytes(digest[:4], "big")
-
-
-def _label(kind: str, index: int, entry: object) -> str:
-    name = entry.get("name") if isinstance(entry, Mapping) else None
-    return f"{kind} '{name}'" if isinstance(name, str) else f"{kind} number {index + 1}"
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        msg = f"name {name!r} is no name; use up to 64 letters, digits and _, a letter first"
-        raise FeatureError(msg)
 
 
 def _names(state: list[StateField], features: list[Feature]) -> list[str]:

@@ -15,6 +15,7 @@ import msgspec
 
 from schemas.cells import STATE_FAMILY, TILE_FAMILY, Cell, Clear, RowChange
 from schemas.coverage import Coverage
+from schemas.record_file import read_record
 
 __all__ = ["REPAIRS", "Repair", "RepairedTile", "Spans", "repairs_folder", "without"]
 
@@ -61,11 +62,7 @@ class Repair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Raises:
             ValueError: it is none.
         """
-        try:
-            return msgspec.json.decode(content, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            msg = "no record of a repair; move it away"
-            raise ValueError(msg) from None
+        return read_record(content, cls, "no record of a repair; move it away")
 
 
 class Spans(NamedTuple):

@@ -16,13 +16,15 @@ class ReplaySpan(msgspec.Struct, frozen=True):
 
     An event may lie ahead of its publish time by `max_future`, and behind it by `max_lateness`: all
     events of the span that are within these bounds were published in the second range. What else
-    was published there is read as well, and its tiles are withheld.
+    was published there is read as well, and its tiles are withheld. `with_published`: whether all
+    that was published in [`start`, `end`) is needed too, whatever its event times.
     """
 
     start: int
     end: int
     published_from: int
     published_to: int
+    with_published: bool = False
 
     @classmethod
     def of(cls, start: int, end: int, max_future: int, max_lateness: int) -> "ReplaySpan":
@@ -42,12 +44,18 @@ class ReplaySpan(msgspec.Struct, frozen=True):
             return False
         if entry.first_event is None or entry.last_event is None:
             return True
-        return entry.last_event >= self.start and entry.first_event < self.end
+        if self.with_published and _meets(self, entry.first_publish, entry.last_publish):
+            return True
+        return _meets(self, entry.first_event, entry.last_event)
 
     def holds_all_of(self, entry: ManifestEntry) -> bool:
         """Return whether every message of an object was published in the range."""
         first, last = entry.first_publish, entry.last_publish
         return first >= self.published_from and last < self.published_to
+
+
+def _meets(span: ReplaySpan, first: int, last: int) -> bool:
+    return last >= span.start and first < span.end
 
 
 class ReplayPlan(msgspec.Struct, frozen=True):

@@ -7,21 +7,37 @@ from schemas.compaction import Compaction, Dated, deletable
 from schemas.manifest import ENTRY_SUFFIX, OBJECT_SUFFIX
 from transforms.archive_manifest import ArchivedHour
 from transforms.merge_hour import Report
-from transforms.object_store import Listed, delete_object, list_objects
+from transforms.object_store import Listed, delete_object, list_objects, list_unfinished
 
-__all__ = ["Waste", "clean_hour", "find_waste"]
+__all__ = ["Waste", "clean_hour", "find_unfinished", "find_waste"]
 
 
 class Waste(NamedTuple):
     """What may be deleted of an hour: orphans, and replaced objects by digest, in their turn.
 
-    `entries` are the paths of the entries of the replaced ones.
+    `entries` are the paths of the entries of the replaced ones, `unfinished` what writers that were
+    killed have left of a local file.
     """
 
     orphans_found: int
     orphans: tuple[Listed, ...]
     replaced: tuple[str, ...]
     entries: dict[str, list[str]]
+    unfinished: tuple[Listed, ...]
+
+
+def find_unfinished(folder: str, how: Compaction, now: int) -> tuple[Listed, ...]:
+    """Find what writers that were killed have left in a local folder, if older than the grace.
+
+    Whoever writes takes moments from the last byte of such a file to its name.
+
+    Args:
+        folder: of an hour.
+        how: the grace.
+        now: in microseconds.
+    """
+    before = now - how.grace + 1
+    return tuple(each for each in list_unfinished(folder) if each.modified < before)
 
 
 def find_waste(hour: ArchivedHour, how: Compaction, now: int) -> Waste:
@@ -59,6 +75,7 @@ def find_waste(hour: ArchivedHour, how: Compaction, now: int) -> Waste:
         tuple(each for each in orphans if each.modified < before),
         tuple(deletable(hour.entries, hour.replaced, dated, sizes, before)),
         entries,
+        find_unfinished(hour.folder, how, now),
     )
 
 
@@ -79,6 +96,8 @@ def clean_hour(hour: ArchivedHour, how: Compaction, now: int) -> Report:
         report.counts["objects_deleted"] += delete_object(f"{hour.folder}/{digest}{OBJECT_SUFFIX}")
     for orphan in waste.orphans:
         report.counts["orphans_deleted"] += delete_object(orphan.path)
+    for each in waste.unfinished:
+        report.counts["unfinished_deleted"] += delete_object(each.path)
     return report
 
 

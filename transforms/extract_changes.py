@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import msgspec
 from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.typehints.decorators import no_annotations
@@ -15,22 +14,17 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.changes import ChangePack, RowPart
-from schemas.compression import ENCODING
 from schemas.contract import Contracts
 from schemas.coverage import Coverage
-from schemas.decoder import Decoder, Refusal
-from schemas.events import RawEvent
 from schemas.feature_set import FeatureSet
-from schemas.field_types import FieldType
-from schemas.late import LateEvent, late_event
+from schemas.late import LateEvent
 from schemas.packs import EventPack
-from schemas.pseudonym import Pseudonymiser
-from schemas.rejected import Reason, Rejected, reject
-from schemas.unknown_fields import drift_names
+from schemas.rejected import Rejected
 from transforms.counters import counter, rejected_counter
 from transforms.feature_program import FeatureProgram
 from transforms.garbage import settle
 from transforms.key_packs import shard_of
+from transforms.reread_events import RereadEvents
 
 __all__ = ["ExtractChanges", "Extracted", "row_shard"]
 
@@ -40,10 +34,6 @@ _REJECTED = "rejected"
 _MOST_EVENTS = 200_000
 _MOST_BYTES = 100_000_000
 _ROWS_A_PACK = 1_000
-_encode = msgspec.msgpack.Encoder().encode
-_NO_ATTRIBUTES: dict[str, str] = {}
-_UNREADABLE = (ValueError, msgspec.DecodeError, RecursionError)
-_NO_LONGER = Refusal(Reason.BAD_VALUE, "event: refused when it was decoded again")
 
 
 class Extracted(NamedTuple):
@@ -140,8 +130,7 @@ class _Extract(beam.DoFn):
 
     def setup(self) -> None:
         settle()
-        self._decoder = Decoder(self._contracts, max_event_bytes=self._max_event_bytes)
-        self._pseudonymiser = Pseudonymiser(self._contracts, self._key)
+        self._events = RereadEvents(self._contracts, self._key, self._max_event_bytes)
         self._program = FeatureProgram(self._contracts, self._features, self._state_span)
 
     def start_bundle(self) -> None:
@@ -149,7 +138,7 @@ class _Extract(beam.DoFn):
         self._begin()
 
     def _begin(self) -> None:
-        self._events = self._bytes = 0
+        self._added = self._events.taken = 0
         self._least: Timestamp = MAX_TIMESTAMP
 
     def process(
@@ -157,7 +146,7 @@ class _Extract(beam.DoFn):
     ) -> Iterator[Any]:
         self._least = min(self._least, timestamp)
         yield from self._collect(pack)
-        if self._events >= _MOST_EVENTS or self._bytes >= _MOST_BYTES:
+        if self._added >= _MOST_EVENTS or self._events.taken >= _MOST_BYTES:
             for change in self._changes():
                 yield TimestampedValue(change, self._least)
             self._begin()
@@ -170,47 +159,23 @@ class _Extract(beam.DoFn):
     def _collect(self, pack: EventPack) -> Iterator[TaggedOutput]:
         """Add all rows of a pack; yield those that leave by another way."""
         late_before = pack.watermark - self._horizon
-        attributes = pack.raw.attributes
         late = refused = 0
-        for row, payload in enumerate(pack.raw.payloads):
-            event_time = pack.event_times[row]
-            try:
-                record = self._decoder.reread(
-                    payload, attributes[row] if attributes else _NO_ATTRIBUTES
-                )
-            except _UNREADABLE:
+        for row, record in enumerate(self._events.records(pack)):
+            if record is None:
                 refused += 1
-                yield TaggedOutput(_REJECTED, self._reject(pack.raw.row(row), event_time))
+                rejected = self._events.rejected(pack, row, _STEP)
+                rejected_counter(rejected.reason).inc()
+                yield TaggedOutput(_REJECTED, rejected)
                 continue
-            if attributes and ENCODING in attributes[row]:
-                self._bytes += len(_encode(record))
-            self._pseudonymiser.apply(record)
+            event_time = pack.event_times[row]
             is_late = event_time < late_before
             self._program.add(record, event_time, is_late)
             if is_late:
                 late += 1
-                yield TaggedOutput(_LATE, self._whole(record, event_time, pack.raw.row(row)))
+                yield TaggedOutput(_LATE, self._events.whole(record, pack, row))
         self._late.inc(late)
         self._accepted.inc(len(pack) - late - refused)
-        self._events += len(pack)
-        self._bytes += sum(map(len, pack.raw.payloads))
-
-    def _reject(self, raw: RawEvent, event_time: int) -> Rejected:
-        read = self._decoder.read(raw.payload, raw.attributes, None)
-        refusal = read if isinstance(read, Refusal) else _NO_LONGER
-        rejected_counter(refusal.reason.value).inc()
-        return reject(raw, _STEP, refusal.reason, refusal.detail, event_time)
-
-    def _whole(self, record: Any, event_time: int, raw: RawEvent) -> LateEvent:
-        read = self._decoder.read(raw.payload, raw.attributes, None)
-        drift = None if isinstance(read, Refusal) else read[2]
-        unknown = drift_names(drift, self._fields(record)) if drift else []
-        return late_event(record, event_time, raw, unknown)
-
-    def _fields(self, record: Any) -> dict[str, FieldType]:
-        details = self._contracts.types[type(record).__struct_config__.tag].fields
-        envelope = self._contracts.envelope.fields
-        return {**envelope, "event_details": FieldType(kind="record", fields=details)}
+        self._added += len(pack)
 
     def _changes(self) -> Iterator[tuple[int, ChangePack]]:
         by_shard: defaultdict[int, list[RowPart]] = defaultdict(list)

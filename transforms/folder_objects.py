@@ -8,12 +8,17 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-__all__ = ["Listed", "create", "delete", "folders", "listed", "put", "read", "update"]
+__all__ = ["Listed", "create", "delete", "folders", "listed", "put", "read", "unfinished", "update"]
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+# Who updates is alone, so one file does: a killed one's is written over by the next.
+_NEXT = "next"
 
 
 class Listed(NamedTuple):
@@ -41,9 +46,9 @@ def create(path: str, data: bytes) -> bool:
     return True
 
 
-def put(path: str, data: bytes) -> None:
-    """Write a file, whether there was one or not."""
-    beside = _beside(path, data)
+def put(path: str, data: bytes, mark: str = "") -> None:
+    """Write a file, whether there was one or not; `mark`: see `_beside`."""
+    beside = _beside(path, data, mark)
     try:
         os.replace(beside, path)
     except OSError:
@@ -77,7 +82,7 @@ def update(path: str, change: Callable[[bytes | None], bytes | None]) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         changed = change(read(path))
         if changed is not None:
-            put(path, changed)
+            put(path, changed, _NEXT)
     return changed is not None
 
 
@@ -85,12 +90,18 @@ def listed(path: str, suffix: str) -> Iterator[Listed]:
     """Yield the files below a folder with this suffix, by path; the path of a file yields it."""
     root = str(pathlib.Path(path))
     for file in [root] if os.path.isfile(root) else sorted(_files(root, suffix)):
-        try:
-            known = os.stat(file)
-        except FileNotFoundError:
-            continue
-        if stat.S_ISREG(known.st_mode) and not os.path.basename(file).startswith("."):
-            yield Listed(file, known.st_size, known.st_mtime_ns // 1000)
+        if not os.path.basename(file).startswith(".") and (found := _listed(file)) is not None:
+            yield found
+
+
+def unfinished(path: str) -> list[Listed]:
+    """Return what writers that were killed, or are not done yet, have left in a folder itself."""
+    try:
+        with os.scandir(path) as entries:
+            found = [each.path for each in entries if _UNFINISHED.fullmatch(each.name)]
+    except FileNotFoundError:
+        return []
+    return [each for file in sorted(found) if (each := _listed(file)) is not None]
 
 
 def folders(path: str) -> list[str]:
@@ -100,6 +111,15 @@ def folders(path: str) -> list[str]:
             return sorted(entry.name for entry in found if entry.is_dir())
     except FileNotFoundError:
         return []
+
+
+def _listed(file: str) -> Listed | None:
+    try:
+        known = os.stat(file)
+    except FileNotFoundError:
+        return None
+    is_file = stat.S_ISREG(known.st_mode)
+    return Listed(file, known.st_size, known.st_mtime_ns // 1000) if is_file else None
 
 
 def _files(root: str, suffix: str) -> Iterator[str]:
@@ -115,12 +135,13 @@ def _refuse(error: OSError) -> None:
         raise error
 
 
-def _beside(path: str, data: bytes) -> str:
+def _beside(path: str, data: bytes, mark: str = "") -> str:
+    """Write a file beside its place, under a name of its own or by a mark of who is alone there."""
     folder, name = os.path.split(path)
     _make(folder)
-    beside = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
+    beside = os.path.join(folder, f".{name}.{mark or secrets.token_hex(4)}.part")
     try:
-        with open(beside, "xb") as file:
+        with open(beside, "wb" if mark else "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -19,6 +19,7 @@ __all__ = [
     "delete_object",
     "list_folders",
     "list_objects",
+    "list_unfinished",
     "read_object",
     "read_objects",
     "replace_object",
@@ -100,6 +101,16 @@ def list_objects(path: str, suffix: str = "") -> Iterator[Listed]:
     found: Iterator[Listed] = iter(_store(path).listed(path, suffix))
     while (each := _guarded(path, lambda: next(found, None))) is not None:
         yield each
+
+
+def list_unfinished(path: str) -> list[Listed]:
+    """Return what killed writers have left in a local folder itself; a bucket keeps no such thing.
+
+    What is being written at this moment is among it: only its age tells the one from the other.
+    """
+    if path.startswith(_GS):
+        return []
+    return _guarded(path, lambda: folder_objects.unfinished(path))
 
 
 def read_objects(path: str, suffix: str) -> Iterator[tuple[str, bytes]]:

@@ -2,41 +2,16 @@
 
 from collections.abc import Iterator
 
-from schemas.archive_layout import EVENTS
 from schemas.manifest import ManifestEntry
 from schemas.replay_plan import ReplayPlan, ReplaySpan, readable
-from transforms.archive_manifest import list_hours, list_sources
+from transforms.archive_manifest import list_hours
+from transforms.choose_sources import only_source
 
-__all__ = ["CannotReplayError", "first_published", "needed_objects", "only_source", "plan_replay"]
+__all__ = ["CannotReplayError", "first_published", "needed_objects", "plan_replay"]
 
 
 class CannotReplayError(ValueError):
-    """There is nothing to replay, or it is not clear what: one line with the remedy."""
-
-
-def only_source(root: str, source: str | None, option: str = "source") -> str:
-    """Return the source that is to be read: the given one, or the only one of the archive.
-
-    Args:
-        root: of the archive.
-        source: None: the only one that there is.
-        option: the one that names it, for the message.
-
-    Raises:
-        CannotReplayError: it is not in the archive, or there are several and none is named.
-        ObjectStoreError: the archive cannot be listed.
-    """
-    known = list_sources(root)
-    if not known:
-        msg = f"{root}/{EVENTS}: holds no events; name the root of an archive, or its {EVENTS}"
-        raise CannotReplayError(msg)
-    if source is None and len(known) > 1:
-        msg = f"{root} holds {len(known)} sources; name one by --{option}: {', '.join(known)}"
-        raise CannotReplayError(msg)
-    if source is not None and source not in known:
-        msg = f"--{option}={source}: not in {root}; it holds {', '.join(known)}"
-        raise CannotReplayError(msg)
-    return known[0] if source is None else source
+    """There is nothing to replay: one line with the remedy."""
 
 
 def needed_objects(root: str, source: str, span: ReplaySpan) -> Iterator[tuple[str, ManifestEntry]]:
@@ -72,7 +47,8 @@ def plan_replay(root: str, source: str | None, span: ReplaySpan) -> ReplayPlan:
         span: as made by `ReplaySpan.of`.
 
     Raises:
-        CannotReplayError: no object holds any of it, or the source is not clear.
+        CannotReplayError: no object holds any of it.
+        NoSourceError: the source is not there, or not clear.
         ObjectStoreError: the archive cannot be listed.
     """
     chosen = only_source(root, source)

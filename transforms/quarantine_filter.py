@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from schemas.rejected import Reason, Rejected
-from schemas.times import parse_rfc3339
+from schemas.time_range import time_range
 from transforms.object_names import date_folder
 
 __all__ = ["EVERYTHING", "Filter", "time_of"]
@@ -32,13 +32,10 @@ class Filter(NamedTuple):
             ValueError: one line that names the option and the remedy.
         """
         if reason is not None and reason not in {each.value for each in Reason}:
-            msg = f"--reason {reason}: there is none; penstock quarantine explain lists them"
+            known = ", ".join(each.value for each in Reason)
+            msg = f"--reason={reason}: there is none; there are {known}"
             raise ValueError(msg)
-        start, end = _moment("--from", from_), _moment("--to", to)
-        if start is not None and end is not None and start >= end:
-            msg = f"--from {from_} is not before --to {to}; give a range that holds something"
-            raise ValueError(msg)
-        return cls(step, reason, start, end)
+        return cls(step, reason, *time_range(from_, to))
 
     def takes(self, record: Rejected) -> bool:
         """Return whether a record is meant."""
@@ -75,11 +72,3 @@ EVERYTHING = Filter()
 def time_of(record: Rejected) -> int:
     """Return the time that a record counts for: its publish time, else that of its rejection."""
     return record.rejected_at if record.publish_time is None else record.publish_time
-
-
-def _moment(option: str, text: str | None) -> int | None:
-    try:
-        return None if text is None else parse_rfc3339(text)
-    except ValueError as error:
-        msg = f"{option} {text}: {error}"
-        raise ValueError(msg) from None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from schemas.contract import Contracts
-from schemas.feature_where import Condition
+from schemas.declaration_where import Condition
 from schemas.values import ValueType, plain_form
 
 __all__ = ["EVENT_ID", "RecordFields", "Tests", "passes"]

@@ -396,7 +396,10 @@ def test_fields_that_came_later_or_are_not_there_yet_do_no_harm(capsys, tmp_path
         ([".", "--from", "noon"], "--from noon: not an RFC 3339 time"),
         ([".", "--to", "2026-01-31"], "--to 2026-01-31: not an RFC 3339 time"),
         ([".", "--from", "2026-01-31T00:00:00Z", "--to", "2026-01-31T00:00:00Z"], "is not before"),
-        ([".", "--reason", "no_json"], "penstock quarantine explain lists them"),
+        (
+            [".", "--reason", "no_json"],
+            "--reason=no_json: there is none; there are empty_payload, ",
+        ),
     ],
     ids=str,
 )
@@ -404,6 +407,24 @@ def test_wrong_usage_is_one_line_and_status_two(capsys, command, argv, words):
     status, out, err = run(capsys, command, *argv)
     assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert words in err
+
+
+@pytest.mark.parametrize("command", ["ls", "show"])
+@pytest.mark.parametrize("part", ["", "step=Decode", "step=Decode/dt=2026-01-31"])
+def test_a_step_that_is_not_known_is_one_line_that_names_those_that_are(
+    capsys, tmp_path, command, part
+):
+    place = tmp_path / part
+    place.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "step=Of others").mkdir()
+    status, out, err = run(capsys, command, place, "--step", "Decod")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "--step=Decod: no such step; there are " in err
+    assert "Decode, Deduplicate, " in err
+    assert ("Of others" in err) == (not part)
+    assert run(capsys, command, place, "--step", "WriteCells")[0] == 0
+    if not part:
+        assert run(capsys, command, place, "--step", "Of others")[0] == 0
 
 
 @pytest.mark.parametrize("command", ["ls", "show"])

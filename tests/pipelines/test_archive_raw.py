@@ -74,13 +74,11 @@ def test_the_golden_lines_are_the_golden_messages(tmp_path):
     }
 
 
-@pytest.mark.parametrize("shards", ["1", "16"])
-def test_the_same_files_archived_again_are_the_same_objects(tmp_path, shards):
-    given = ("--batch_bytes=100", f"--batch_shards={shards}")
-    assert archive(tmp_path, *given) == 0
+def test_the_same_files_archived_again_are_the_same_objects(tmp_path):
+    assert archive(tmp_path, "--batch_bytes=100") == 0
     before = kept(tmp_path)
     assert len(before) > 2
-    assert archive(tmp_path, *given) == 0
+    assert archive(tmp_path, "--batch_bytes=100") == 0
     assert kept(tmp_path) == before
     told = counters(tmp_path)
     assert (told["objects_written"], told["objects_found"]) == (0, len(before))
@@ -114,8 +112,9 @@ def test_the_archive_is_the_same_by_the_name_of_its_events(tmp_path):
     ("more", "line"),
     [
         ("--codec=lz4", "--codec=lz4: write zstd, deflate, null"),
-        ("--batch_bytes=0", "--batch_bytes=0: write a whole number of at least 1"),
-        ("--batch_shards=0", "--batch_shards=0: write a whole number of at least 1"),
+        ("--batch_bytes=0", "--batch_bytes=0: give 1 B to 2 GB"),
+        ("--batch_bytes=some", "--batch_bytes: 'some' is no size: write a number and its unit"),
+        ("--batch_shards=2", "--batch_shards goes with --input_subscription"),
         ("--batch_age=5m", "--batch_age goes with --input_subscription"),
         ("--batches=state", "--batches goes with --input_subscription"),
         ("--event_time_attribute=ts", "--event_time_attribute goes with --input_subscription"),
@@ -149,6 +148,7 @@ def test_wrong_usage_is_one_line_and_status_2(tmp_path, capsys, more, line):
         (["--marker_every=0"], "--marker_every=0: give at least 1ms"),
         (["--now=2026-01-01T00:00:00Z"], "--now goes with --input_files"),
         (["--batches=bundle", "--batch_shards=2"], "--batch_shards goes with --batches=state"),
+        (["--batch_shards=0"], "--batch_shards=0: write a whole number of at least 1"),
         (["--batches=minute"], "--batches=minute: write state, bundle"),
         *(
             (["--pubsub_source=beam", f"--{name}=9"], f"--{name} goes with the portable source")

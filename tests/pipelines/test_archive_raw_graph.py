@@ -46,10 +46,10 @@ def test_the_marker_follows_what_was_written_and_nothing_before(name):
     assert written in steps["MarkComplete/FlattenBegin"].inputs.values()
 
 
-def test_by_bundle_nothing_is_shuffled_between_the_source_and_the_write():
-    steps = steps_of(graph(JOBS["live_by_bundle"]))
+def path_to_write(steps, begin):
+    """Return the labels of the steps from the write back to where its batches begin."""
     wanted, path = steps["WriteArchive/WriteObjects"], []
-    while wanted.inputs and wanted.unique_name != "ReadPubSub/PullPacks":
+    while wanted.inputs and wanted.unique_name != begin:
         path.append(wanted.unique_name)
         [read] = wanted.inputs.values()
         wanted = next(
@@ -57,7 +57,17 @@ def test_by_bundle_nothing_is_shuffled_between_the_source_and_the_write():
             for step in steps.values()
             if read in step.outputs.values() and not step.subtransforms
         )
+    return path
+
+
+def test_by_bundle_nothing_is_shuffled_between_the_source_and_the_write():
+    path = path_to_write(steps_of(graph(JOBS["live_by_bundle"])), "ReadPubSub/PullPacks")
     assert path == ["WriteArchive/WriteObjects", "Batch/GatherBundles"]
+
+
+def test_lines_of_files_are_not_shuffled_on_their_way_to_the_write():
+    path = path_to_write(steps_of(graph(FILES)), "BatchLines/BatchParts")
+    assert path == ["WriteArchive/WriteObjects"]
 
 
 def test_an_engine_without_a_watermark_has_no_marker_and_says_so_in_one_line(caplog):

@@ -61,6 +61,7 @@ def test_every_hour_becomes_one_object_and_the_counters_tell_it(root, tmp_path):
         "objects_deleted": 0,
         "orphans_found": 0,
         "orphans_deleted": 0,
+        "unfinished_deleted": 0,
         "bad_objects": 0,
         "hours_unmerged": 0,
     }
@@ -163,6 +164,27 @@ def test_an_hour_with_a_damaged_record_is_named_and_left_and_the_rest_is_done(ro
     assert objects(root) == [1, 3, 1]
 
 
+def test_an_hour_is_launched_for_what_a_killed_writer_left_once_it_is_old_enough(root, capsys):
+    argv = [f"--archive={root}", "--source=s", TO]
+    assert main(argv) == 0
+    make_older(root, 30 * 86_400)
+    assert main(argv) == 0
+    capsys.readouterr()
+    left = Path(listed(root).folder) / ".x.avro.0a1b2c3d.part"
+    left.touch()
+    assert main([*argv, "--dry_run"]) == 0
+    assert "unfinished" not in capsys.readouterr().out
+    make_older(root, 2 * 86_400)
+    assert main([*argv, "--dry_run"]) == 0
+    line, total = capsys.readouterr().out.splitlines()
+    assert line.startswith("s 2024-10-04T00:00:00Z: merge 0 objects")
+    assert line.endswith("orphans; delete 1 unfinished files")
+    assert total.endswith("orphans; delete 1 unfinished files")
+    assert left.exists()
+    assert main(argv) == 0
+    assert not left.exists()
+
+
 def test_a_dry_run_needs_no_permission_to_write(root, capsys, monkeypatch):
     monkeypatch.setattr(
         "pipelines.compact_archive_options.write_problem", lambda path, is_file: "cannot be written"
@@ -178,8 +200,8 @@ def test_a_dry_run_needs_no_permission_to_write(root, capsys, monkeypatch):
     [
         (["--archive="], "--archive is missing"),
         (["--archive=s3://x"], "--archive: path 's3://x'"),
-        (["--archive=empty"], "--archive=empty: holds no events"),
-        (["--source=none"], "--source=none: the archive has other, s"),
+        (["--archive=empty"], "empty/raw/events: holds no events"),
+        (["--source=none"], "--source=none: not in "),
         (["--source=" + "x" * 201], "--source: takes 208 bytes"),
         (["--to="], "--to is missing, and no completeness marker"),
         (["--to=2024-10-04T03:30:00Z"], "--to=2024-10-04T03:30:00Z: hours are compacted whole"),

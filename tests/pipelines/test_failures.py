@@ -48,6 +48,23 @@ def test_a_mistake_is_its_line_and_status_two(capsys):
     assert capsys.readouterr().err.endswith("--x: wrong\n")
 
 
+def test_what_an_engine_says_of_it_while_a_process_ends_is_kept_back_too(capsys, monkeypatch):
+    """Workers of another thread may fail after the line is printed."""
+    logger = logging.getLogger()
+    before = [(handler, [*handler.filters]) for handler in logger.handlers]
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    monkeypatch.setattr(sys, "argv", ["job"])
+    try:
+        assert exit_status(noisy(ObjectStoreError(IN_A_STEP)), None) == 1
+        print(f"Traceback\nObjectStoreError: {IN_A_STEP}", file=sys.stderr)
+        print("more news", file=sys.stderr)
+        assert all(len(handler.filters) > len(filters) for handler, filters in before)
+    finally:
+        for handler, filters in before:
+            handler.filters = filters
+    assert capsys.readouterr().err == "other news\ngs://b/x: no space; check that\nmore news\n"
+
+
 def test_ctrl_c_is_no_trace(capsys):
     def stopped(argv):
         raise KeyboardInterrupt

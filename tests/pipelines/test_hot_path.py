@@ -102,7 +102,7 @@ def test_the_command_writes_its_counters_and_ends_with_zero(tmp_path):
         ({"input_files": "nowhere://x"}, "--input_files=nowhere://x: Unable to get filesystem"),
         ({"horizon": "999999999d"}, "--horizon=999999999d: give at most 36500d"),
         ({"max_future": "-1h"}, "--max_future: '-1h' is no length of time"),
-        ({"max_event_bytes": "9999999999"}, "at least 1 and at most 2147483647"),
+        ({"max_event_bytes": "9999999999"}, "--max_event_bytes=9999999999: give 1 B to 2 GB"),
         ({"inputfiles": "x"}, "--inputfiles=x: no such option"),
         ({"runner": "NoSuchRunner"}, "NoSuchRunner"),
     ],

@@ -11,7 +11,9 @@ from pipelines.release_launch import told
 from pipelines.release_options import ReleaseConfig, ReleaseOptions
 from pipelines.release_quarantine import JOB, build, main
 from schemas.completeness import marker_name
+from schemas.reason_guide import STEPS
 from tests.archive_builders import put
+from tests.no_credentials import forget_credentials
 from tests.pipelines.graphs import coder, lines_of
 from tests.pipelines.release_runs import NOON, House, around, event, messages
 from transforms.object_store import list_objects
@@ -96,6 +98,35 @@ def test_places_that_are_not_what_they_should_be_are_one_line(capsys, house, tmp
     # To apply changes again no tile has to be closed.
     changes = house.release_arguments("cells", "--source=other", "--reason=mutation_refused")
     assert main(changes) == 0
+
+
+def test_a_step_that_never_refused_anything_is_one_line_that_names_those_that_can(capsys, house):
+    (house.quarantine / "step=Of%2Fothers").mkdir()
+    assert main(house.release_arguments("cells", "--step=Decod", "--dry_run")) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    known = sorted([*STEPS, "Of/others"])
+    assert {"Decode", "Deduplicate", "WriteCells"} <= set(known)
+    assert printed.err == f"--step=Decod: no such step; there are {', '.join(known)}\n"
+    for step in ("Of/others", "WriteCells"):
+        assert main(house.release_arguments("cells", f"--step={step}", "--dry_run")) == 0
+        assert capsys.readouterr().out.startswith("no record is meant\n")
+
+
+def test_a_dry_run_for_a_table_opens_none_and_needs_no_credentials(capsys, house, monkeypatch):
+    forget_credentials(monkeypatch, house.folder / "gcloud")
+    monkeypatch.setattr(
+        "pipelines.release_launch.write_problem", lambda path, is_file: "cannot be written"
+    )
+    table = house.release_arguments(TABLE)
+    assert main(table) == 2
+    assert capsys.readouterr().err == f"--quarantine={house.quarantine}: cannot be written\n"
+    assert main([*table, "--dry_run"]) == 0
+    assert "Decode unknown_event_type: now good 1" in capsys.readouterr().out
+    monkeypatch.undo()
+    forget_credentials(monkeypatch, house.folder / "gcloud")
+    assert main(table) == 2
+    assert f"--bigtable_table={TABLE}: no Google Cloud credentials" in capsys.readouterr().err
 
 
 def test_a_damaged_object_of_the_quarantine_stops_the_release_or_is_named_in_it(capsys, house):

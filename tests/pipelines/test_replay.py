@@ -10,6 +10,7 @@ from pipelines.hot_path import main
 from schemas.events import RawEvent
 from schemas.times import parse_rfc3339
 from tests.archive_builders import compact, complete, put, put_all, put_overlapping
+from tests.no_credentials import forget_credentials
 from tests.pipelines.hot_path_runs import GOLDEN, KEY, KEY_VARIABLE, conserved, golden_lines, shown
 from tests.pipelines.replay_runs import DAY, NOON, golden_messages, replay, replay_arguments
 from transforms.quarantine import read_quarantine
@@ -195,6 +196,28 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing_whatever_the_sink(tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
+def test_a_dry_run_needs_no_sink_no_quarantine_no_key_and_no_credentials(
+    tmp_path, capsys, monkeypatch
+):
+    forget_credentials(monkeypatch, tmp_path / "gcloud")
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    put(tmp_path / "archive", golden_messages())
+    span = ["--from=2026-01-05T00:00:00Z", "--to=2026-01-06T00:00:00Z"]
+    asked = [f"--input_archive={tmp_path / 'archive'}", *span]
+    assert main([*asked, "--dry_run"]) == 0
+    bare = capsys.readouterr().out
+    assert "objects:    1" in bare.splitlines()
+    places = ["--bigtable_table=projects/p/instances/i/tables/t", "--quarantine_output=gs://b/q"]
+    assert main([*asked, *places, "--counters_output=gs://b/c.json", "--dry_run"]) == 0
+    assert capsys.readouterr().out == bare
+    assert main([*asked, *places, "--cells_output=c", "--dry_run"]) == 2
+    assert "name at most one of the two" in capsys.readouterr().err
+    assert main(asked) == 2
+    assert "name exactly one of the two" in capsys.readouterr().err
+    assert main([*asked, "--cells_output=c"]) == 2
+    assert "--quarantine_output is missing" in capsys.readouterr().err
+
+
 def test_a_dry_run_says_what_a_launch_would_be_refused_for(tmp_path, capsys):
     put(tmp_path / "archive", golden_messages())
     more = ["--dry_run=true", "--write_mode=repair"]
@@ -262,8 +285,9 @@ REFUSED = [
     ("--dry_run=perhaps", "--dry_run=perhaps: write true or false"),
     ("--events_per_worker_second=0", "--events_per_worker_second=0: write a whole number"),
     ("--max_input_bytes=1", "--max_input_bytes=1: the replay reads "),
-    (f"--max_input_bytes={'9' * 5_000}", "999: write a whole number of at least 1"),
-    ("--max_input_bytes=1GB", "--max_input_bytes=1GB: write a whole number of at least 1"),
+    ("--max_input_bytes=0.001KB", "--max_input_bytes=1: the replay reads "),
+    (f"--max_input_bytes={'9' * 5_000}", "999' is no size: write a number and its unit"),
+    ("--max_input_bytes=0", "--max_input_bytes=0: give 1 B to 1000 TB"),
     ("--max_events_per_second=0.5", "--max_events_per_second=0.5: write a whole number"),
     ("--run_id=a/b", "--run_id=a/b: use letters, digits, '.', '_' and '-'"),
     ("--covers_from=beginning", "--covers_from: a replay covers what --from and --to say"),

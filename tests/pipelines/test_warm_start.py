@@ -13,7 +13,7 @@ from pipelines.options import UsageError, parse_options
 from schemas.coverage import Coverage
 from schemas.times import format_rfc3339, parse_rfc3339
 from tests.warm_archive import WarmArchive, message
-from transforms.plan_replay import CannotReplayError
+from transforms.choose_sources import NoSourceError
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -114,11 +114,11 @@ def test_an_archive_that_begins_too_late_is_warned_of(archive, tmp_path, caplog)
 
 def test_of_several_sources_one_must_be_named_by_its_own_option(archive, tmp_path):
     (tmp_path / "archive/raw/events/source=other").mkdir()
-    with pytest.raises(CannotReplayError, match="name one by --warm_source: events, other"):
+    with pytest.raises(NoSourceError, match="name one by --warm_source: events, other"):
         settled(warm(archive.root, "--warm_span=1h"))
     done = settled(warm(archive.root, "--warm_span=1h", "--warm_source=events"))
     assert done.warm.source == "events"
-    with pytest.raises(CannotReplayError, match="--warm_source=gone: not in"):
+    with pytest.raises(NoSourceError, match="--warm_source=gone: not in"):
         settled(warm(archive.root, "--warm_span=1h", "--warm_source=gone"))
 
 
@@ -158,7 +158,7 @@ def test_a_warm_start_goes_with_a_subscription(capsys):
 
 
 def test_an_archive_that_is_none_is_one_line(tmp_path):
-    with pytest.raises(CannotReplayError, match="holds no events"):
+    with pytest.raises(NoSourceError, match="holds no events"):
         settled(warm(tmp_path, "--warm_span=1h"))
 
 

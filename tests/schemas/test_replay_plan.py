@@ -1,5 +1,6 @@
 """What a replay reads is decided by event time and by publish time."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +78,12 @@ def test_a_plan_is_told_in_words_also_where_its_bounds_cannot_be_written():
         "bytes:      1000000000",
         "estimate:   2.00 worker hours at 10000 events a second",
     ]
+
+
+def test_what_was_published_in_the_span_may_be_needed_whatever_its_event_times():
+    span = msgspec.structs.replace(ReplaySpan.of(100, 200, 10, 20), with_published=True)
+    assert span.needs(entry([100], [0, 50]))
+    assert span.needs(entry([199], [300, 400]))
+    assert not span.needs(entry([99], [0, 50]))
+    assert not span.needs(entry([200], [300, 400]))
+    assert not span.needs(entry([220], [150, 150]))

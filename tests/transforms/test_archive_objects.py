@@ -43,7 +43,7 @@ def test_only_what_was_published_in_the_range_is_kept(some, first, last):
 
 
 def test_an_object_comes_back_in_its_order(tmp_path):
-    some = [RawEvent(b"x" * 300, {}, f"m{n:04}", n) for n in range(1_000)]
+    some = [RawEvent(b"x" * 1_000, {}, f"m{n:04}", n) for n in range(1_000)]
     found = put(tmp_path, some)
     packs = list(read_packs(found.path, found.entry))
     assert [row for _, part in packs for row in rows(part)] == some

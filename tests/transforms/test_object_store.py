@@ -4,10 +4,12 @@ import errno
 import http.server
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import threading
 from typing import ClassVar
+from unittest import mock
 
 import pytest
 from google.cloud.storage.exceptions import DataCorruption
@@ -18,6 +20,7 @@ from transforms.object_store import (
     ObjectStoreError,
     create_object,
     list_objects,
+    list_unfinished,
     read_object,
     read_objects,
     replace_object,
@@ -126,6 +129,43 @@ def test_what_is_written_beside_its_place_is_never_listed(tmp_path):
         (tmp_path / name).write_bytes(b"")
     assert paths(place) == ["marker.json"]
     assert [*read_objects(place, ".lock")] == []
+
+
+@pytest.mark.parametrize("write", [create_object, replace_object])
+def test_what_a_killed_writer_leaves_beside_is_listed_apart_and_nothing_else_is(tmp_path, write):
+    place = str(tmp_path)
+    step = "link" if write is create_object else "replace"
+    # A kill runs no `finally`, and so must what stands for it here.
+    kept = mock.patch.object(os, "unlink")
+    with mock.patch.object(os, step, _killed), kept, pytest.raises(KeyboardInterrupt):
+        write(f"{place}/x.avro", b"content")
+    update_object(f"{place}/marker.json", lambda _: b"{}")
+    for name in (".hidden", ".part", "x.part", ".x.0a1b2c3d", ".x.0a1b2c3.part"):
+        (tmp_path / name).touch()
+    (tmp_path / ".y.0a1b2c3d.part").mkdir()
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / ".z.0a1b2c3d.part").touch()
+    [found] = list_unfinished(place)
+    assert re.fullmatch(r"\.x\.avro\.[0-9a-f]{8}\.part", found.path.removeprefix(f"{place}/"))
+    assert found.size == len(b"content")
+    assert paths(place) == ["marker.json", "x.part"]
+    assert list_unfinished(f"{place}/none") == list_unfinished("gs://b/x") == []
+
+
+def test_an_update_that_is_killed_leaves_one_file_however_often(tmp_path):
+    path = str(tmp_path / "marker.json")
+    for _ in range(3):
+        with mock.patch.object(os, "replace", _killed), pytest.raises(KeyboardInterrupt):
+            update_object(path, lambda _: b"half")
+    left = [".marker.json.lock", ".marker.json.next.part"]
+    assert sorted(os.listdir(tmp_path)) == left
+    assert update_object(path, lambda _: b"whole")
+    assert sorted(os.listdir(tmp_path)) == [".marker.json.lock", "marker.json"]
+    assert read_object(path) == b"whole"
+
+
+def _killed(*_):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("write", [create_object, replace_object])

@@ -6,12 +6,12 @@ from schemas.archive_layout import HOUR
 from schemas.events import RawEvent
 from schemas.replay_plan import ReplaySpan
 from tests.archive_builders import compact, put, put_all
+from transforms.choose_sources import NoSourceError
 from transforms.object_store import ObjectStoreError, replace_object
 from transforms.plan_replay import (
     CannotReplayError,
     first_published,
     needed_objects,
-    only_source,
     plan_replay,
 )
 
@@ -53,18 +53,8 @@ def test_the_only_source_need_not_be_named(tmp_path):
     assert plan_replay(str(tmp_path), None, span(0, HOUR)).source == "orders/eu"
 
 
-def test_of_several_sources_one_has_to_be_named_and_must_be_there(tmp_path):
-    for source in ("orders", "clicks"):
-        put(tmp_path, [message(START)], source=source)
-    with pytest.raises(CannotReplayError, match="2 sources; name one by --source: clicks, orders"):
-        only_source(str(tmp_path), None)
-    with pytest.raises(CannotReplayError, match=r"--source=x: not in .* holds clicks, orders"):
-        only_source(str(tmp_path), "x")
-    assert only_source(str(tmp_path), "clicks") == "clicks"
-
-
 def test_a_place_without_an_archive_is_named(tmp_path):
-    with pytest.raises(CannotReplayError, match="raw/events: holds no events; name the root"):
+    with pytest.raises(NoSourceError, match="raw/events: holds no events; name the root"):
         plan_replay(str(tmp_path), None, span(0, HOUR))
 
 

@@ -60,6 +60,7 @@ def test_which_record_stands_does_not_depend_on_the_order(records, seed):
         (also(reason="id_conflict"), False, "unreleasable"),
         (also(step="Deduplicate", reason="id_conflict"), False, "unreleasable"),
         (also(step="ReadArchive", reason="object_empty"), False, "unreleasable"),
+        (also(step="WriteRows", reason="row_refused"), False, "unreleasable"),
         (CHANGE, False, None),
         (CHANGE, True, "already_released"),
         (also(CHANGE, attempt=3), False, "exhausted"),
@@ -110,6 +111,14 @@ def test_a_record_is_meant_by_its_last_reason_and_not_by_an_earlier_one():
         [],
         {"exhausted": 1, "exhausted.Decode.wrong_type": 1},
     )
+
+
+@pytest.mark.parametrize("row_first", [True, False])
+def test_a_row_that_was_refused_does_not_hide_what_can_be_released(row_first):
+    row = also(step="WriteRows", reason="row_refused", detail="zzz: the greatest bytes")
+    records = [row, ONE] if row_first else [ONE, row]
+    assert choose(records)["messages"] == [ONE]
+    assert choose([row]).counters["unreleasable.WriteRows.row_refused"] == 1
 
 
 def test_a_change_is_the_same_message_with_every_detail():

@@ -1,0 +1,24 @@
+"""Reads the small files of JSON that hold one record each."""
+
+from typing import TypeVar
+
+import msgspec
+
+__all__ = ["read_record"]
+
+_Record = TypeVar("_Record")
+
+
+def read_record(content: bytes, kind: type[_Record], problem: str) -> _Record:
+    """Return the record that a file holds.
+
+    >>> read_record(b"7", int, "no number; move it away")
+    7
+
+    Raises:
+        ValueError: it holds none; the text is the problem, and no word of the content.
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ValueError(problem) from None
