@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
+LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --python-version
 
 .DEFAULT_GOAL := help
 .PHONY: help setup services demo prove test unit bench docs fmt lint type lock clean
@@ -55,11 +55,12 @@ type: setup ## check types
 	$(PY) -m mypy
 
 lock: setup ## renew the hashed pins
-	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
-	$(LOCK) requirements/runtime.in -o requirements/runtime.txt
-	$(LOCK) requirements/dev.in -o requirements/dev.txt
-	$(LOCK) requirements/emulators-gcs.in -o requirements/emulators-gcs.txt
-	$(LOCK) requirements/emulators-go.in -o requirements/emulators-go.txt
+	$(LOCK) 3.10 requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(LOCK) 3.10 requirements/runtime.in -o requirements/runtime.txt
+	$(LOCK) 3.10 requirements/dev.in -o requirements/dev.txt
+	$(LOCK) 3.10 requirements/emulators-gcs.in -o requirements/emulators-gcs.txt
+	$(LOCK) 3.10 requirements/emulators-go.in -o requirements/emulators-go.txt
+	$(LOCK) 3.11 requirements/emulators-bigquery.in -o requirements/emulators-bigquery.txt
 
 clean: ## remove what the commands wrote into this folder
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,7 @@ _ROOMS = ("schemas", "transforms", "pipelines", "templates", "local", "console")
 setup(
     packages=find_packages(include=[pattern for room in _ROOMS for pattern in (room, f"{room}.*")]),
     package_data={
-        "schemas": ["contracts/**/*.avsc", "features/*.yaml"],
+        "schemas": ["contracts/**/*.avsc", "features/*.yaml", "metrics/*.yaml", "quality/*.yaml"],
         "local": ["**/*.go", "**/go.mod", "**/go.sum", "**/*.txt"],
     },
 )

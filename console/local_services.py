@@ -6,20 +6,32 @@ import typer
 from rich.console import Console
 
 from local.binaries import prism_binary
-from local.services import LocalServices, serve_until_interrupted
+from local.services import ALL, LocalServices, MissingServiceError, serve_until_interrupted
+from local.toolchains import python_environment
 
 __all__ = ["demo", "up"]
 
 
 def up() -> None:
-    """Run Bigtable, Pub/Sub and Cloud Storage on this machine until Ctrl-C.
+    """Run Bigtable, Pub/Sub, Cloud Storage and BigQuery on this machine until Ctrl-C.
 
-    Prints the variables by which clients find them; paste the lines into another shell.
+    Prints the variables by which clients find them; paste the lines into another shell. BigQuery
+    needs Python >= 3.11; without one the others are run.
 
     Example: penstock up
     """
     typer.echo(f"export PENSTOCK_PRISM='{prism_binary()}'")
-    serve_until_interrupted(typer.echo, LocalServices())
+    serve_until_interrupted(typer.echo, LocalServices(_obtainable()))
+
+
+def _obtainable() -> list[str]:
+    """Return the services that can be run here: all of them where there is a Python for each."""
+    try:
+        python_environment("bigquery")
+    except MissingServiceError as error:
+        typer.echo(f"without BigQuery: {error}", err=True)
+        return [name for name in ALL if name != "bigquery"]
+    return list(ALL)
 
 
 def demo(

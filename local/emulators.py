@@ -6,15 +6,23 @@ from pathlib import Path
 
 from local.binaries import BIGTABLE, PUBSUB, java_pubsub
 from local.errors import MissingServiceError
-from local.probes import answers_bigtable, answers_pubsub, answers_storage
+from local.probes import answers_bigquery, answers_bigtable, answers_pubsub, answers_storage
 from local.pubsub_kind import Capability, PubsubKind, chosen_kind
 from local.toolchains import go_command, python_environment
 
-__all__ = ["BIGTABLE_SERVICE", "STORAGE_SERVICE", "Service", "obtainable_kind", "pubsub_service"]
+__all__ = [
+    "BIGQUERY_SERVICE",
+    "BIGTABLE_SERVICE",
+    "STORAGE_SERVICE",
+    "Service",
+    "obtainable_kind",
+    "pubsub_service",
+]
 
 Environ = Mapping[str, str]
 
-_GUARD = Path(__file__).with_name("gcs_guard.py")
+_STORAGE_GUARD = Path(__file__).with_name("gcs_guard.py")
+_BIGQUERY_GUARD = Path(__file__).with_name("bigquery_guard.py")
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,17 @@ def _java_pubsub(host: str, port: int, _data: Path, environ: Environ) -> list[st
 def _storage(host: str, port: int, data: Path, environ: Environ) -> list[str]:
     # Isolated mode: neither this folder nor PYTHONPATH may shadow the emulator's modules.
     python = str(python_environment("gcs", environ))
-    return [python, "-I", str(_GUARD), str(data), host, str(port)]
+    return [python, "-I", str(_STORAGE_GUARD), str(data), host, str(port)]
 
 
+def _bigquery(host: str, port: int, data: Path, environ: Environ) -> list[str]:
+    python = str(python_environment("bigquery", environ))
+    return [python, "-I", str(_BIGQUERY_GUARD), str(data), host, str(port)]
+
+
+BIGQUERY_SERVICE = Service(
+    "bigquery", "BIGQUERY_EMULATOR_HOST", _bigquery, answers_bigquery, scheme="http://"
+)
 BIGTABLE_SERVICE = Service("bigtable", "BIGTABLE_EMULATOR_HOST", _bigtable, answers_bigtable)
 STORAGE_SERVICE = Service(
     "storage", "STORAGE_EMULATOR_HOST", _storage, answers_storage, scheme="http://"

@@ -23,6 +23,10 @@ def prepare(print_line: Callable[[str], None]) -> None:
         print_line(f"{name}: {program.obtain()}")
     print_line(f"Cloud Storage emulator: {python_environment('gcs')}")
     try:
+        print_line(f"BigQuery emulator: {python_environment('bigquery')}")
+    except MissingServiceError as error:
+        print_line(f"not here, and needed for BigQuery only: {error}")
+    try:
         print_line(f"official Pub/Sub emulator: {java_pubsub()[-1]}")
     except MissingServiceError as error:
         print_line(f"not here, and optional: official Pub/Sub emulator: {error}")

@@ -7,7 +7,7 @@ import grpc
 
 from local.addresses import split_address
 
-__all__ = ["answers_bigtable", "answers_pubsub", "answers_storage"]
+__all__ = ["answers_bigquery", "answers_bigtable", "answers_pubsub", "answers_storage"]
 
 Probe = Callable[[str], bool]
 
@@ -28,9 +28,18 @@ def answers_pubsub(address: str) -> bool:
 
 def answers_storage(address: str) -> bool:
     """Say whether the address lists Cloud Storage buckets."""
+    return _answers_http(address, "/storage/v1/b?project=probe")
+
+
+def answers_bigquery(address: str) -> bool:
+    """Say whether the address lists BigQuery datasets."""
+    return _answers_http(address, "/bigquery/v2/projects/probe/datasets")
+
+
+def _answers_http(address: str, path: str) -> bool:
     connection = http.client.HTTPConnection(*split_address(address), timeout=_TIMEOUT_SECONDS)
     try:
-        connection.request("GET", "/storage/v1/b?project=probe")
+        connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

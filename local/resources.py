@@ -1,4 +1,4 @@
-"""Makes tables, topics, subscriptions and buckets of one's own on the local services."""
+"""Makes tables, datasets, topics, subscriptions and buckets of one's own on the local services."""
 
 import secrets
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from functools import cached_property
 
 import grpc
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigtable_admin_v2, storage
+from google.cloud import bigquery, bigtable_admin_v2, storage
 from google.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
@@ -17,7 +17,13 @@ from local.pubsub_kind import Capability, PubsubKind
 from local.services import PROJECT
 from local.tables import admin_client
 
-__all__ = ["BigtableEmulator", "PubsubEmulator", "StorageEmulator", "unique_name"]
+__all__ = [
+    "BigQueryEmulator",
+    "BigtableEmulator",
+    "PubsubEmulator",
+    "StorageEmulator",
+    "unique_name",
+]
 
 
 def unique_name(prefix: str) -> str:
@@ -113,3 +119,23 @@ class StorageEmulator:
         options = {"api_endpoint": f"http://{self.address}"}
         anonymous = AnonymousCredentials()
         return storage.Client(self.project, credentials=anonymous, client_options=options)
+
+
+@dataclass(frozen=True)
+class BigQueryEmulator:
+    """A BigQuery service at an address, `HOST:PORT`."""
+
+    address: str
+    project: str = PROJECT
+
+    def dataset(self, name: str = "") -> str:
+        """Create a dataset and return its name."""
+        made = self.client.create_dataset(name or unique_name("dataset").replace("-", "_"))
+        return str(made.dataset_id)
+
+    @cached_property
+    def client(self) -> bigquery.Client:
+        """A client of this service."""
+        options = {"api_endpoint": f"http://{self.address}"}
+        anonymous = AnonymousCredentials()
+        return bigquery.Client(self.project, credentials=anonymous, client_options=options)

@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 
 from local.addresses import given_address
 from local.emulators import (
+    BIGQUERY_SERVICE,
     BIGTABLE_SERVICE,
     STORAGE_SERVICE,
     obtainable_kind,
@@ -23,6 +24,7 @@ from local.processes import ServiceProcess, free_port
 from local.pubsub_kind import Capability, PubsubKind, chosen_kind
 
 __all__ = [
+    "ALL",
     "PROJECT",
     "Capability",
     "LocalServices",
@@ -36,22 +38,28 @@ __all__ = [
 PROJECT = "penstock-local"
 """The project that all local resources belong to."""
 
+ALL = ("bigtable", "pubsub", "storage", "bigquery")
+"""The names of all services."""
+
 _HOST = "127.0.0.1"
 _ATTEMPTS = 3
 
 
 class LocalServices:
-    """Runs Bigtable, Pub/Sub and Cloud Storage on loopback ports while the block lasts.
+    """Runs Bigtable, Pub/Sub, Cloud Storage and BigQuery on loopback ports while the block lasts.
 
     A service whose `*_EMULATOR_HOST` is set already is used where it is, and not stopped. The
     others are stopped when the block ends, by an error or Ctrl-C too; if this process is killed,
     within a second. Logs stay in `logs`.
 
     Args:
-        names: which of `bigtable`, `pubsub`, `storage`.
+        names: which of `bigtable`, `pubsub`, `storage`, `bigquery`; the last one is not started
+            unless it is named, for it takes seconds to start.
         needs: what the Pub/Sub emulator must be able to do.
         pubsub: that one and no other.
         logs: folder for logs, made if need be; by default a new one among the temporary files.
+        data: folder for data, which stays; by default one in `logs` that is removed at the end.
+            BigQuery loads the objects that Cloud Storage keeps in the same one.
         environ: settings, by default this process's.
         patience: seconds in which each must answer.
 
@@ -61,11 +69,12 @@ class LocalServices:
 
     def __init__(
         self,
-        names: Collection[str] = ("bigtable", "pubsub", "storage"),
+        names: Collection[str] = ALL[:3],
         *,
         needs: Collection[Capability] = (),
         pubsub: PubsubKind | None = None,
         logs: Path | None = None,
+        data: Path | None = None,
         environ: Mapping[str, str] | None = None,
         patience: float = 60.0,
     ) -> None:
@@ -76,6 +85,7 @@ class LocalServices:
             "bigtable": BIGTABLE_SERVICE,
             "pubsub": pubsub_service(self.pubsub),
             "storage": STORAGE_SERVICE,
+            "bigquery": BIGQUERY_SERVICE,
         }
         if unknown := sorted(set(names) - set(known)):
             msg = f"{unknown[0]}: no such local service; there are {', '.join(known)}"
@@ -83,6 +93,7 @@ class LocalServices:
         self.addresses: dict[str, str] = {}
         self._services = {name: known[name] for name in names}
         self._logs = logs
+        self._given_data = data
         self._patience = patience
         self._running: dict[str, ServiceProcess] = {}
 
@@ -122,7 +133,8 @@ class LocalServices:
         """Stop what was started here."""
         while self._running:
             self._running.popitem()[1].stop()
-        shutil.rmtree(self._data, ignore_errors=True)
+        if self._given_data is None:
+            shutil.rmtree(self._data, ignore_errors=True)
 
     def check(self) -> None:
         """Raise a ServiceError if one of the services has ended by itself."""
@@ -132,10 +144,11 @@ class LocalServices:
 
     @property
     def _data(self) -> Path:
-        return self.logs / "data"
+        return self._given_data or self.logs / "data"
 
     def _start(self) -> None:
-        self._data.mkdir(parents=True, exist_ok=True)
+        for folder in (self.logs, self._data):
+            folder.mkdir(parents=True, exist_ok=True)
         self._settle_pubsub()
         for name, service in self._services.items():
             if given := given_address(service.variable, self._environ):

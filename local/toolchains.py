@@ -23,7 +23,16 @@ _GO_SOURCES = Path(__file__).with_name("go")
 _GO_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
 _GO_SETTINGS = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 _REQUIREMENTS = Path(__file__).parents[1] / "requirements"
+_VERSION = sys.version_info[:2]
 _PLATFORM = (platform.system(), platform.machine())
+_OLDEST = {"bigquery": (3, 11)}
+"""The oldest Python that an emulator runs on, where the project itself runs on older ones."""
+_IMPORT_EXTENSIONS = (
+    "from duckdb_extensions import import_extension\n"
+    "for name in ('spatial', 'avro'): import_extension(name)"
+)
+_AFTERWARDS = {"bigquery": (_IMPORT_EXTENSIONS,)}
+"""What is run in an environment once: what DuckDB does not find at home it wants to download."""
 
 
 def built_go(module: str, version: str, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -99,26 +108,47 @@ def python_environment(name: str, environ: Mapping[str, str] = os.environ) -> Pa
     """Return the interpreter of an environment with `requirements/emulators-NAME.txt` installed.
 
     Raises:
-        ServiceError: the pins are missing, or could not be installed.
+        ServiceError: the pins are missing or could not be installed, or there is no Python that is
+            new enough for them.
     """
     pins = _REQUIREMENTS / f"emulators-{name}.txt"
     if not pins.is_file():
         msg = f"{pins}: no such file; local services are set up from a checkout of the project"
         raise MissingServiceError(msg)
-    version = f"py{sys.version_info.major}.{sys.version_info.minor}"
-    key = source_key(version, [pins], *_PLATFORM, sys.base_prefix)
+    creator, version, base = _interpreter(_OLDEST.get(name, (3, 0)), environ)
+    key = source_key(version, [pins], *_PLATFORM, base)
 
     def build(folder: Path) -> None:
+        # What an emulator keeps at home it keeps in its environment.
         clean = {key: value for key, value in environ.items() if key != "PYTHONHOME"}
-        for command in _environment_commands(folder, pins):
+        settings = {**clean, "HOME": str(folder)} if name in _AFTERWARDS else clean
+        for command in _environment_commands(creator, folder, pins):
             _run(command, f"emulators-{name}", clean, folder)
+        for code in _AFTERWARDS.get(name, ()):
+            command = [str(folder / "bin" / "python"), "-I", "-c", code]
+            _run(command, f"emulators-{name}", settings, folder)
 
     return built_once(f"python-{name}", key, build, environ) / "bin" / "python"
 
 
-def _environment_commands(folder: Path, pins: Path) -> list[list[str]]:
+def _interpreter(oldest: tuple[int, int], environ: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return a Python that is new enough, its version for the cache, and where it is installed.
+
+    It is this one, or else one on the PATH.
+    """
+    if oldest <= _VERSION:
+        return sys.executable, "py{}.{}".format(*_VERSION), sys.base_prefix
+    for minor in range(oldest[1], oldest[1] + 5):
+        if found := shutil.which(f"python3.{minor}", path=environ.get("PATH")):
+            return found, f"py3.{minor}", found
+    wanted = ".".join(map(str, oldest))
+    msg = f"it needs Python >= {wanted}, and this is older: put a python{wanted} on the PATH"
+    raise MissingServiceError(msg)
+
+
+def _environment_commands(creator: str, folder: Path, pins: Path) -> list[list[str]]:
     python = str(folder / "bin" / "python")
-    create = [sys.executable, "-m", "venv", str(folder)]
+    create = [creator, "-m", "venv", str(folder)]
     if importlib.util.find_spec("uv"):
         # Seconds quicker than pip, and part of the set-up for development.
         install = [sys.executable, "-m", "uv", "pip", "install", "--python", python]

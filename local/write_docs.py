@@ -5,7 +5,10 @@ from pathlib import Path
 
 from schemas.contract import load_contracts
 from schemas.dictionary import dictionary_page
+from schemas.metric_set import load_metrics
 from schemas.quarantine_page import quarantine_page
+from schemas.table_set import TableSet
+from schemas.tables_page import tables_page
 
 __all__ = ["main", "pages"]
 
@@ -14,9 +17,11 @@ _DOCS = Path(__file__).parents[1] / "docs"
 
 def pages() -> dict[Path, str]:
     """Return the text that each generated page should have."""
+    contracts = load_contracts()
     return {
-        _DOCS / "dictionary.md": dictionary_page(load_contracts()),
+        _DOCS / "dictionary.md": dictionary_page(contracts),
         _DOCS / "quarantine.md": quarantine_page(),
+        _DOCS / "tables.md": tables_page(TableSet.of(contracts, load_metrics(None, contracts))),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from schemas.contract_set import Contracts
 from schemas.field_types import FieldType
 
-__all__ = ["UNKNOWN_FIELDS", "bigquery_schema"]
+__all__ = ["UNKNOWN_FIELDS", "bigquery_schema", "has_column"]
 
 UNKNOWN_FIELDS = "unknown_fields"
 """The column with the names of the fields that the contract did not know; never their values."""
@@ -39,8 +39,20 @@ def bigquery_schema(contracts: Contracts, event_type: str) -> list[dict[str, Any
 
 
 def _columns(record: FieldType) -> list[dict[str, Any]]:
-    columns = [_of(name, field) for name, field in record.fields.items() if field.pii != "drop"]
-    return [column for column in columns if column.get("fields") != []]
+    return [_of(name, field) for name, field in record.fields.items() if has_column(field)]
+
+
+def has_column(field: FieldType) -> bool:
+    """Return whether a field has a column: not if it is dropped, or if nothing is left of it.
+
+    >>> has_column(FieldType(kind="record", fields={"a": FieldType(kind="string", pii="drop")}))
+    False
+    """
+    if field.pii == "drop":
+        return False
+    if field.kind == "record":
+        return any(map(has_column, field.fields.values()))
+    return field.kind != "array" or field.items is None or has_column(field.items)
 
 
 def _of(name: str, field: FieldType) -> dict[str, Any]:
@@ -69,7 +81,8 @@ def _item(name: str, array: FieldType) -> dict[str, Any]:
 
 def _key_and_value(field: FieldType) -> list[dict[str, Any]]:
     assert field.items is not None
-    return [_column("key", "STRING", "REQUIRED", ""), _of("value", field.items)]
+    value = [_of("value", field.items)] if has_column(field.items) else []
+    return [_column("key", "STRING", "REQUIRED", ""), *value]
 
 
 def _type(field: FieldType) -> str:

@@ -26,13 +26,20 @@ from local.services import (
 from tests.network_guard import guard
 
 if TYPE_CHECKING:
-    from local.resources import BigtableEmulator, PubsubEmulator, StorageEmulator
+    from local.resources import (
+        BigQueryEmulator,
+        BigtableEmulator,
+        PubsubEmulator,
+        StorageEmulator,
+    )
 
 hypothesis.settings.register_profile(
     "ci", deadline=None, derandomize=True, database=None, print_blob=True
 )
 hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+_EMULATORS = {"bigquery_emulator", "bigtable_emulator", "gcs_emulator", "pubsub_emulator"}
 
 # Building and finding must see the network settings of the user, not the guard's.
 OUTSIDE = dict(os.environ)
@@ -50,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that ask for a service, so that the unit tests are those that do not."""
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
-        if asked & {"bigtable_emulator", "gcs_emulator", "pubsub_emulator"}:
+        if asked & _EMULATORS:
             item.add_marker("emulator")
         if "prism_binary" in asked:
             item.add_marker("prism")
@@ -83,13 +90,17 @@ def _loopback_only() -> Iterator[None]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LocalServices]]:
     """Give a function that starts a service once and keeps it until the session's end."""
     started: dict[str, LocalServices] = {}
+    # One for all: BigQuery loads the objects of Cloud Storage.
+    data = tmp_path_factory.mktemp("data")
     with ExitStack() as stack:
 
         def start(name: str, kind: PubsubKind = PubsubKind.GO) -> LocalServices:
             key = f"{name}-{kind.value}"
             if key not in started:
                 logs: Path = tmp_path_factory.mktemp(key)
-                services = LocalServices([name], pubsub=kind, logs=logs, environ=_settings(kind))
+                services = LocalServices(
+                    [name], pubsub=kind, logs=logs, data=data, environ=_settings(kind)
+                )
                 started[key] = stack.enter_context(services)
                 stack.enter_context(_anonymous())
             return started[key]
@@ -105,6 +116,23 @@ def bigtable_emulator(running: Callable[..., LocalServices]) -> "Iterator[Bigtab
     services = running("bigtable")
     with exported(services.variables):
         yield BigtableEmulator(services.addresses["bigtable"])
+
+
+@pytest.fixture(scope="session")
+def bigquery_emulator(running: Callable[..., LocalServices]) -> "Iterator[BigQueryEmulator]":
+    """Give the BigQuery emulator; its variable is set while the fixture lives.
+
+    It loads what the Cloud Storage emulator of `gcs_emulator` keeps. Where there is no Python that
+    is new enough for it, its tests are skipped, and the summary says so loudly.
+    """
+    try:
+        services = running("bigquery")
+    except MissingServiceError as error:
+        pytest.skip(f"MISSING BigQuery: {error}")
+    from local.resources import BigQueryEmulator  # noqa: PLC0415
+
+    with exported(services.variables):
+        yield BigQueryEmulator(services.addresses["bigquery"])
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +203,9 @@ def excuse_optional(kind: PubsubKind, error: Exception) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say in one line what could not be tested; with xdist the reports carry it here."""
     skipped = terminalreporter.stats.get("skipped", [])
+    for report in [each for each in skipped if "MISSING BigQuery: " in str(each.longrepr)][:1]:
+        reason = str(report.longrepr[2]).partition("MISSING BigQuery: ")[2]
+        terminalreporter.write_line(f"NOT TESTED on BigQuery: {reason}", red=True, bold=True)
     missing = [report for report in skipped if "MISSING: " in str(report.longrepr)]
     if missing:
         reason = str(missing[0].longrepr[2]).partition("MISSING: ")[2]

@@ -8,6 +8,7 @@ import pytest
 from schemas import credentials
 
 VARIABLES = (
+    "BIGQUERY_EMULATOR_HOST",
     "BIGTABLE_EMULATOR_HOST",
     "GOOGLE_APPLICATION_CREDENTIALS",
     "PUBSUB_EMULATOR_HOST",

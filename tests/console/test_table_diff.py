@@ -154,7 +154,7 @@ def test_a_key_that_a_terminal_would_obey_is_escaped(capsys, tmp_path, features)
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["A"], "Missing argument 'B'"),
+        (["A"], "name two tables of Bigtable, A and B"),
         (["/nowhere", "/nowhere"], "/nowhere: no table and no cell lines"),
         (["s3://b/x", "/nowhere"], "write a local folder or gs://BUCKET/FOLDER"),
         (["here", "here", "--sample=-1"], "--sample"),

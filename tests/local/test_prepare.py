@@ -45,6 +45,7 @@ def test_it_says_where_each_of_them_is(machine):
         "Pub/Sub emulator: /pubsub",
         "Prism: /prism",
         "Cloud Storage emulator: /python/gcs",
+        "BigQuery emulator: /python/bigquery",
         "official Pub/Sub emulator: /j.jar",
     ]
 
@@ -73,3 +74,14 @@ def test_the_command_fails_in_one_line(machine, capsys):
     machine.setattr(module, "python_environment", missing)
     assert module.main() == 1
     assert capsys.readouterr().err == "install it\n"
+
+
+def test_without_a_python_for_bigquery_the_rest_is_prepared(machine):
+    def environment(name: str) -> Path:
+        return missing() if name == "bigquery" else Path("/python") / name
+
+    machine.setattr(module, "python_environment", environment)
+    lines = []
+    prepare(lines.append)
+    assert "Cloud Storage emulator: /python/gcs" in lines
+    assert "not here, and needed for BigQuery only: install it" in lines

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from local import emulators
-from local.probes import answers_bigtable, answers_pubsub, answers_storage
+from local.probes import answers_bigquery, answers_bigtable, answers_pubsub, answers_storage
 from local.services import (
+    ALL,
     PROJECT,
     Capability,
     LocalServices,
@@ -163,7 +164,7 @@ def test_a_given_address_where_nobody_answers_is_named(tmp_path, environ):
         LocalServices(["storage"], logs=tmp_path, environ=environ, patience=0.1).__enter__()
 
 
-@pytest.mark.parametrize("name", ["bigtable", "pubsub", "storage"])
+@pytest.mark.parametrize("name", ALL)
 def test_a_given_address_outside_this_machine_is_refused(name, tmp_path, environ):
     variable = f"{name.upper()}_EMULATOR_HOST"
     environ[variable] = "192.0.2.1:8085"
@@ -189,6 +190,15 @@ def test_nothing_answers_where_nobody_listens():
     assert not answers_bigtable("127.0.0.1:1")
     assert not answers_pubsub("127.0.0.1:1")
     assert not answers_storage("127.0.0.1:1")
+    assert not answers_bigquery("127.0.0.1:1")
+
+
+def test_data_that_is_given_a_folder_stays_there(fake, tmp_path, environ):
+    fake(sys.executable, "-c", SERVER, "PORT")
+    data = tmp_path / "data"
+    with LocalServices(["storage"], logs=tmp_path / "logs", data=data, environ=environ):
+        (data / "kept").write_text("")
+    assert (data / "kept").exists()
 
 
 def test_serving_prints_what_to_export_and_ends_when_a_service_does(fake, tmp_path, environ):
@@ -223,6 +233,15 @@ def test_all_services_start_answer_and_end(kind, tmp_path, environ):
     assert not answers_bigtable(bigtable)
     assert not answers_pubsub(pubsub)
     assert not answers_storage(storage)
+
+
+@pytest.mark.emulator
+def test_bigquery_starts_answers_and_ends_beside_storage(tmp_path, environ):
+    with LocalServices(["storage", "bigquery"], logs=tmp_path, environ=environ) as services:
+        address = services.addresses["bigquery"]
+        assert answers_bigquery(address)
+        assert services.variables["BIGQUERY_EMULATOR_HOST"] == f"http://{address}"
+    assert not answers_bigquery(address)
 
 
 @pytest.mark.emulator

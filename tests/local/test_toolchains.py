@@ -138,3 +138,16 @@ def test_pins_that_cannot_be_met_fail_in_one_line(machine, tmp_path, monkeypatch
     monkeypatch.setattr(toolchains, "_REQUIREMENTS", pins)
     with pytest.raises(ServiceError, match=r"^emulators-bad could not be set up: .*log: [^\n]*$"):
         python_environment("bad", machine())
+
+
+def test_what_needs_a_newer_python_is_given_one_from_the_path(machine, monkeypatch):
+    environ = machine()
+    environ["PATH"] = str(Path(environ["HOME"]) / "bin")
+    monkeypatch.setattr(toolchains, "_VERSION", (3, 10))
+    with pytest.raises(MissingServiceError, match=r"needs Python >= 3\.11.*put a python3\.11 on"):
+        python_environment("bigquery", environ)
+    newer = Path(environ["HOME"]) / "bin" / "python3.12"
+    newer.write_text("#!/bin/sh\n")
+    newer.chmod(0o755)
+    assert toolchains._interpreter((3, 11), environ) == (str(newer), "py3.12", str(newer))
+    assert toolchains._interpreter((3, 0), environ)[1] == "py3.10"

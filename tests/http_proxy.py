@@ -1,0 +1,74 @@
+"""A proxy before an HTTP service that answers some requests itself, or keeps answers back."""
+
+import contextlib
+import http.client
+import http.server
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+
+__all__ = ["LOST", "proxied"]
+
+LOST = -1
+"""The request reaches the service and its answer nobody."""
+
+_KEPT = ("content-type", "content-length")
+
+
+@contextlib.contextmanager
+def proxied(address: str, answer: Callable[[int, str], int | None]) -> Iterator[str]:
+    """Serve on a loopback port while the block lasts; yields the address.
+
+    Args:
+        address: `HOST:PORT` of the service.
+        answer: of the number of a POST and its path: None lets it through, `LOST` loses its
+            answer, and any status is answered without asking the service.
+    """
+    numbers = itertools.count()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _pass(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            is_post = self.command == "POST"
+            wanted = answer(next(numbers), self.path) if is_post else None
+            if wanted is not None and wanted != LOST:
+                self._reply(wanted, b'{"error":{"code":%d,"errors":[]}}' % wanted)
+                return
+            status, content = self._forward(body)
+            if wanted == LOST:
+                self.close_connection = True
+                return
+            self._reply(status, content)
+
+        do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _pass
+
+        def _forward(self, body: bytes) -> tuple[int, bytes]:
+            connection = http.client.HTTPConnection(address, timeout=60)
+            headers = {name: self.headers[name] for name in _KEPT if self.headers[name]}
+            with contextlib.closing(connection):
+                connection.request(self.command, self.path, body, headers)
+                response = connection.getresponse()
+                return response.status, response.read()
+
+        def _reply(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
