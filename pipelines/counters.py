@@ -13,8 +13,12 @@ from transforms.release_outcomes import OUTCOMES
 __all__ = [
     "ARCHIVE",
     "COMPACTION",
+    "CURATED",
+    "FILLED",
     "HOT_PATH",
+    "RECOMPUTED",
     "RELEASE",
+    "WINDOWS",
     "counters_of",
     "totals",
     "write_counters",
@@ -32,6 +36,59 @@ HOT_PATH = (
     "refused",
 )
 """What a reader of the hot path's counters looks for, also where it is zero."""
+
+CURATED = (
+    "read",
+    "accepted",
+    "duplicate",
+    "conflict",
+    "rows",
+    "rows_written",
+    "rows_refused",
+)
+"""The same of the curated events."""
+
+FILLED = (
+    "rows_read",
+    "filled",
+    "unknown_still",
+    "drift_missing",
+    "rows",
+    "rows_written",
+    "rows_refused",
+)
+"""The same of the job that fills columns from the drift."""
+
+WINDOWS = (
+    "read",
+    "accepted",
+    "duplicate",
+    "conflict",
+    "late",
+    "windows_withheld",
+    "windows_reopened",
+    "panes_early",
+    "panes_on_time",
+    "panes_late",
+    "rows",
+    "rows_written",
+    "rows_refused",
+)
+"""The same of the metrics of windows."""
+
+RECOMPUTED = (
+    "read",
+    "accepted",
+    "duplicate",
+    "conflict",
+    "panes_on_time",
+    "windows_superseded",
+    "windows_kept",
+    "rows",
+    "rows_written",
+    "rows_refused",
+)
+"""The same of a recomputation of windows."""
 
 ARCHIVE = (
     "archived",
@@ -52,6 +109,7 @@ COMPACTION = (
     "objects_deleted",
     "orphans_found",
     "orphans_deleted",
+    "unfinished_deleted",
     "bad_objects",
     "hours_unmerged",
 )

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from pipelines.options import UsageError, runs_here
+from pipelines.row_options import check_rows
 from schemas.credentials import BIGTABLE, PUBSUB, require_credentials
 from schemas.locations import is_remote, write_problem
 from transforms.object_store import check_path
@@ -18,27 +19,31 @@ def check_places(config: Any, runner: str) -> None:
     """Raise where what a job's configuration names cannot be used; nothing is made or opened.
 
     A configuration has `input_files`, `input_subscription` and `counters_output`, and those of the
-    other places that its job knows.
+    other places that its job knows; one that makes rows has `rows` and the `tables` they are of.
 
     Whether a bucket, table or subscription exists only its service knows, and says when it is used.
     Where an engine's own machines do the work, only what this process uses is looked at.
 
     Raises:
-        UsageError: an output cannot be written.
+        UsageError: an output cannot be written, or a table does not take the rows.
         CredentialsError: a service of Google is named, and there are no credentials.
     """
     if config.counters_output:
         _check_output("counters_output", config.counters_output, is_file=True)
     if config.input_files:
         _check_input(config.input_files)
+    if sink := getattr(config, "rows", None):
+        check_rows(sink, config.tables, runner)
     if not runs_here(runner):
         return
-    for name in _FOLDERS:
+    # A dry run that is launched counts, and writes into none of these.
+    writes = not getattr(config, "dry_run", False)
+    for name in _FOLDERS if writes else ():
         path = getattr(config, name, None)
         if path:
             is_file = name == "cells_output" and is_one_file(path)
             _check_output(name, path, is_file=is_file)
-    if table := getattr(config, "bigtable_table", None):
+    if writes and (table := getattr(config, "bigtable_table", None)):
         require_credentials(f"--bigtable_table={table}", BIGTABLE)
     if config.input_subscription:
         require_credentials(f"--input_subscription={config.input_subscription}", PUBSUB)

@@ -14,6 +14,8 @@ from schemas.packs import EventPack, RawPack
 from schemas.parcels import Parcel
 from schemas.rejected import Rejected
 from schemas.repairs import RepairedTile
+from schemas.row_packs import RowPack
+from schemas.window_parts import Pane, PartPack
 
 __all__ = ["StructCoder", "register"]
 
@@ -76,3 +78,4 @@ def register(*structs: type[Any]) -> None:
 
 register(RawEvent, Event, RawPack, EventPack, Rejected, RowChange, ChangePack, LateEvent, Parcel)
 register(Candidate, Touch, RepairedTile)
+register(RowPack, PartPack, Pane)

@@ -4,7 +4,7 @@ import msgspec
 
 from schemas.rejected import Reason
 
-__all__ = ["REASON_GUIDE", "ReasonNote", "note_text"]
+__all__ = ["REASON_GUIDE", "STEPS", "ReasonNote", "note_text"]
 
 
 class ReasonNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +148,7 @@ REASON_GUIDE: dict[Reason, ReasonNote] = {
         release=f"With a contract whose field is wide enough; never NaN and Infinity. {_BY_REPAIR}",
     ),
     Reason.BAD_VALUE: ReasonNote(
-        steps="Decode, ExtractChanges",
+        steps="Decode, ExtractChanges, Curate",
         meaning="A value has the right JSON type and is none of its field's; the detail says why.",
         causes="No UUID, no base64, too many decimal places, half a character (lone surrogate).",
         remedy="Correct the producer; or the contract, where it is too narrow.",
@@ -170,6 +170,15 @@ REASON_GUIDE: dict[Reason, ReasonNote] = {
         remedy="Create the table by `penstock tables create`; make features smaller.",
         releasable=True,
         release="The change is applied again, unless a repair of its tile came later.",
+    ),
+    Reason.ROW_REFUSED: ReasonNote(
+        steps="WriteRows, FillFromDrift",
+        meaning="A table cannot take a row; the detail names table, rule and column.",
+        causes="A table older than the contract, a row that is too large, a changed column; a value"
+        " of a field that was unknown, which does not fit the column that it is to fill.",
+        remedy="Bring the tables up to date by `penstock tables apply`.",
+        releasable=False,
+        release="The span is run again from the archive: rows that are there stay as they are.",
     ),
     Reason.OBJECT_MISSING: ReasonNote(
         steps="ReadArchive, ReadQuarantine",
@@ -220,6 +229,10 @@ REASON_GUIDE: dict[Reason, ReasonNote] = {
         release=_ANOTHER_REPLAY,
     ),
 }
+
+
+STEPS = frozenset(step for note in REASON_GUIDE.values() for step in note.steps.split(", "))
+"""The steps of the suite that refuse."""
 
 
 def note_text(reason: Reason) -> str:

@@ -33,6 +33,7 @@ class Reason(str, enum.Enum):
     BAD_VALUE = "bad_value"
     ID_CONFLICT = "id_conflict"
     MUTATION_REFUSED = "mutation_refused"
+    ROW_REFUSED = "row_refused"
     OBJECT_MISSING = "object_missing"
     OBJECT_EMPTY = "object_empty"
     OBJECT_NOT_AVRO = "object_not_avro"
