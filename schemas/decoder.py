@@ -99,23 +99,34 @@ class Decoder:
 
     def reread(self, payload: bytes, attributes: Mapping[str, str]) -> Record:
         """Decode a payload again that this decoder accepted; `ValueError` for any other."""
+        return self.reread_whole(payload, attributes)[0]
+
+    def reread_whole(
+        self, payload: bytes, attributes: Mapping[str, str]
+    ) -> tuple[Record, str | None]:
+        """Decode such a payload again, and its drift."""
+        drift = None
         try:
             known = self._strict(payload)
         except _DECODE_ERRORS:
             plain = self._open(payload, attributes) if ENCODING in attributes else payload
-            known = plain if isinstance(plain, Refusal) else self._reread(plain)
-        if isinstance(known, Refusal):
-            message = f"reread of a payload that was never accepted: {known.reason.value}"
-            raise ValueError(message)
+            known, drift = self._reread(plain)
         normalise = self._normalisers.get(type(known))
-        return known if normalise is None else normalise(known)
+        return (known if normalise is None else normalise(known)), drift
 
-    def _reread(self, payload: bytes) -> Record | Refusal:
-        try:
-            return self._strict(payload)
-        except _DECODE_ERRORS as error:
-            parted = self._part(payload, error)
-            return parted if isinstance(parted, Refusal) else parted[0]
+    def _reread(self, payload: bytes | Refusal) -> tuple[Record, str | None]:
+        parted: tuple[Record, bytes, str | None] | Refusal
+        if isinstance(payload, Refusal):
+            parted = payload
+        else:
+            try:
+                return self._strict(payload), None
+            except _DECODE_ERRORS as error:
+                parted = self._part(payload, error)
+        if isinstance(parted, Refusal):
+            message = f"reread of a payload that was never accepted: {parted.reason.value}"
+            raise ValueError(message)
+        return parted[0], parted[2]
 
     def _open(self, payload: bytes, attributes: Mapping[str, str]) -> bytes | Refusal:
         if len(payload) > self._max_bytes:

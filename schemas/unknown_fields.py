@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from schemas.field_types import FieldType, holds_record
+from schemas.surrogates import has_hidden, hide, reveal
 
 __all__ = ["Part", "PartMembers", "drift_names", "members", "parting_members"]
 
@@ -110,12 +111,17 @@ def _object(parts: list[bytes]) -> bytes:
 def drift_names(drift: str, fields: Mapping[str, FieldType]) -> list[str]:
     """Return the sorted paths of the unknown fields in a drift, without values, keys or positions.
 
-    `fields` are those of the whole event: the envelope's and `event_details`.
+    `fields` are those of the whole event: the envelope's and `event_details`. Half a character (a
+    lone surrogate) in a name, which no text can hold, is shown as its escape.
 
     >>> drift_names('{"colour": "red"}', {})
     ['colour']
     """
-    return sorted(_names(members(drift), fields, ""))
+    text = hide(drift.encode())
+    names = _names(members(text), fields, "")
+    if has_hidden(text):
+        names = {reveal(name.encode()).decode() for name in names}
+    return sorted(names)
 
 
 def _names(found: Mapping[str, Any], fields: Mapping[str, FieldType], path: str) -> set[str]:
