@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,18 +16,26 @@ from local.feature_rules import read_rules
 from local.generate import Message
 from local.plain_values import cell_bytes, time_of
 from local.truth import Truth
-from schemas.contract import load_contracts
+from schemas.contract import Contract, load_contracts
+from schemas.pseudonym import PseudonymKey, pseudonym
 
 __all__ = [
     "content_of",
     "counts_by_minute",
+    "curated_rows",
     "digest_of_cells",
+    "digest_of_rows",
     "every_event",
     "hot_path_cells",
     "unique_ids",
 ]
 
+PSEUDONYM_KEY = PseudonymKey.of(b"k1:pseudonyms-of-invented-people")
+
 _MINUTE = 60_000_000
+_OF_THE_RUN = ("content_digest", "ingest_time")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT.*")
+_DECIMAL = re.compile(r"-?\d+\.\d+")
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -82,6 +91,50 @@ def digest_of_cells(cells: Iterable[tuple[str, str, str, int, str]]) -> str:
         else:
             rows.append([key, family, name, timestamp, value])
     return digest(rows)
+
+
+def curated_rows(path: Path) -> str:
+    """Digest of the rows of all events, each id once."""
+    types = load_contracts(None).types
+    return digest_of_rows(
+        {**event, "event_details": _curated(event["event_details"], types[event["event_type"]])}
+        for event in _first_of_each(path)
+    )
+
+
+def digest_of_rows(rows: Iterable[dict[str, Any]]) -> str:
+    """Digest of rows of curated events, without what tells who made them and when.
+
+    Times and numbers count by their value; what is null or empty is left out.
+    """
+    return digest_of_many(_encode(_by_value(row)) for row in rows)
+
+
+def _curated(details: dict[str, Any], contract: Contract) -> dict[str, Any]:
+    known = {name: field for name, field in contract.fields.items() if field.pii != "drop"}
+    row = {name: details.get(name, field.default) for name, field in known.items()}
+    row = {name: value for name, value in row.items() if value is not None}
+    for name, value in row.items():
+        if known[name].pii is not None:
+            row[name] = pseudonym(value, PSEUDONYM_KEY)
+        elif known[name].kind == "map":
+            row[name] = [{"key": key, "value": each} for key, each in value.items()]
+        elif known[name].kind == "decimal":
+            row[name] = float(value)
+    return row
+
+
+def _by_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        named = {name: _by_value(each) for name, each in value.items() if name not in _OF_THE_RUN}
+        return {name: each for name, each in named.items() if each not in (None, [])}
+    if isinstance(value, list):
+        return sorted(map(_by_value, value), key=_encode)
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        return time_of(value)
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return float(value)
+    return float(value) if type(value) is int else value
 
 
 def _sketches() -> set[tuple[str, str, str]]:

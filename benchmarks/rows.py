@@ -1,6 +1,6 @@
 """The benchmarks: what is compared with what, on which input, and the targets."""
 
-from benchmarks import oracles
+from benchmarks import oracles, window_oracles
 from benchmarks.harness import Contender, Peer, Row
 from benchmarks.inputs import Archived, Input
 from benchmarks.pubsub_load import digest_of_lines
@@ -45,6 +45,37 @@ ROWS = (
         Contender("hot path", "bench_hot_path"),
         (Peer(Contender("json.loads, state per id, CombinePerKey", "peers.hot_path_naive"), 5),),
         oracles.hot_path_cells,
+    ),
+    Row(
+        "curate",
+        "file to load files of curated events, batch",
+        Input(1_000_000),
+        Contender("curated events", "bench_curate"),
+        (Peer(Contender("Distinct, json.loads, WriteToText by type", "peers.curate_naive"), 4),),
+        oracles.curated_rows,
+    ),
+    Row(
+        "window_count",
+        "event-time windows of a minute, counts by type, from a file",
+        Input(200_000, duplicate=0),
+        Contender("metrics job", "bench_window_count"),
+        (Peer(Contender("json.loads, WindowInto, CombinePerKey", "peers.window_combine"), 3),),
+        oracles.counts_by_minute,
+    ),
+    Row(
+        "window_measures",
+        "raw archive to the panes of 1 and 5 minutes, shipped metric activity",
+        Archived(200_000),
+        Contender("metrics job", "bench_window_measures"),
+        (
+            Peer(
+                Contender(
+                    "ReadFromAvro, GroupByKey, WindowInto, CombinePerKey", "peers.window_measures"
+                ),
+                5,
+            ),
+        ),
+        window_oracles.activity_by_window,
     ),
     Row(
         "mutations",

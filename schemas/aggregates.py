@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from schemas.sketches import estimate, sketch_of, union
 from schemas.values import INT64_MAX, INT64_MIN, Plain, encode_value
 
-__all__ = ["AGGREGATIONS", "Aggregation", "Moment", "is_saturated"]
+__all__ = ["AGGREGATIONS", "Aggregation", "Moment", "distinct_entry", "is_saturated"]
 
 Moment: TypeAlias = tuple[int, str]
 """Event time in ms, event id: of two events, the greater one has the last word."""
@@ -50,6 +50,16 @@ def is_saturated(entry: Any) -> bool:
     (True, False)
     """
     return isinstance(entry[1], bytes)
+
+
+def distinct_entry(values: Sequence[Plain]) -> Any:
+    """Return the entry of approx_distinct for many values at once, at least one.
+
+    >>> distinct_entry(["a", "b", "a"])
+    (3, {'a': None, 'b': None}, b'')
+    """
+    entry = len(values), dict.fromkeys(values), b""
+    return entry if len(entry[1]) <= _MOST_VALUES else _sketched(entry)
 
 
 def _one(_value: Any, _moment: Moment) -> int:

@@ -11,10 +11,11 @@ import google.auth
 from google.auth.exceptions import DefaultCredentialsError
 from google.auth.transport import requests
 
-__all__ = ["BIGTABLE", "PUBSUB", "STORAGE", "CredentialsError", "require_credentials"]
+__all__ = ["BIGQUERY", "BIGTABLE", "PUBSUB", "STORAGE", "CredentialsError", "require_credentials"]
 
 STORAGE = "STORAGE_EMULATOR_HOST"
 BIGTABLE = "BIGTABLE_EMULATOR_HOST"
+BIGQUERY = "BIGQUERY_EMULATOR_HOST"
 PUBSUB = "PUBSUB_EMULATOR_HOST"
 
 _GIVEN = "GOOGLE_APPLICATION_CREDENTIALS"

@@ -46,7 +46,8 @@ memory.
 
 An object that is no Avro, is cut, damaged or of another schema is named on stderr, one line each,
 and nothing of it is counted or shown; the others are. The exit status is then 1. It is 2 for a path
-where nothing is, missing credentials, and options that cannot be.
+where nothing is, missing credentials, and options that cannot be: an unknown reason, and a step
+that is neither one of the suite nor a folder of the quarantine.
 
 ## What `show` masks
 

@@ -25,17 +25,10 @@ from schemas.feature_set import FeatureSet
 from transforms.counters import counter
 from transforms.entity_shard import EntityShard
 from transforms.fence import Fence
-from transforms.fold_state import (
-    FoldHead,
-    append_log,
-    encode_head,
-    has_doubled,
-    read_head,
-    read_log,
-    rewrite_log,
-)
+from transforms.fold_state import FoldHead, encode_head, read_head, read_log
 from transforms.garbage import settle
 from transforms.row_cells import Definitions, Tally
+from transforms.state_log import append_log, has_doubled, rewrite_log
 
 __all__ = ["FoldEntities"]
 

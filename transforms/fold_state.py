@@ -8,24 +8,13 @@ from schemas.changes import ChangePack
 from transforms.entity_shard import EntityShard
 from transforms.watermark_clock import WatermarkClock
 
-__all__ = [
-    "FoldHead",
-    "append_log",
-    "encode_head",
-    "has_doubled",
-    "read_head",
-    "read_log",
-    "rewrite_log",
-]
-
-_SLACK_BYTES = 64 * 1024
+__all__ = ["FoldHead", "encode_head", "read_head", "read_log"]
 
 
 class FoldHead(msgspec.Struct, array_like=True):
     """The small part of a shard's state, written with every change.
 
-    `nonce` is the fence's; `logged` and `rewritten` are the bytes of the log now and when it was
-    last rewritten, `dropped` the values forgotten since.
+    `nonce` is the fence's; the others are those of `LogSize`.
     """
 
     clock: WatermarkClock
@@ -54,24 +43,3 @@ def encode_head(known: FoldHead) -> bytes:
 def read_log(log: Any, rows: EntityShard) -> int:
     """Load the log; return how many values were left out because their definitions are gone."""
     return sum(rows.load(_decode_pack(encoded)) for encoded in log.read())
-
-
-def append_log(log: Any, known: FoldHead, pack: ChangePack) -> None:
-    """Add a pack to the log."""
-    encoded = _encode(pack)
-    log.add(encoded)
-    known.logged += len(encoded)
-
-
-def has_doubled(known: FoldHead) -> bool:
-    """Return whether the log has doubled since it was rewritten."""
-    return known.logged > 2 * known.rewritten + _SLACK_BYTES
-
-
-def rewrite_log(log: Any, known: FoldHead, rows: EntityShard) -> None:
-    """Replace the log by what the rows hold now."""
-    log.clear()
-    known.logged = known.dropped = 0
-    for pack in rows.snapshot():
-        append_log(log, known, pack)
-    known.rewritten = known.logged

@@ -43,7 +43,7 @@ class ReadArchive(beam.PTransform[PBegin, ArchivedMessages]):
     The manifest is listed when the job runs, and its objects are spread over the workers. Each is
     read whole and proven by digest and count. Of its messages those published in the span's range
     leave, the others are not read: no counter counts them. A pack holds up to 500 messages or about
-    64 KB, in the order of its object, with publish times, message ids, attributes and ordering
+    256 KB, in the order of its object, with publish times, message ids, attributes and ordering
     keys; its timestamp is the least publish time in it. Packs come in any order. Bounded; global
     window.
 

@@ -78,11 +78,19 @@ class SelectRejects(beam.PTransform[tuple[PCollection[Rejected], PCollection[byt
 def standing(records: Iterable[Rejected]) -> Rejected | None:
     """Return the record of a message that counts, whatever order they come in; None of none.
 
+    A row that a table refused hides nothing: the message may be good for the table of the hot path,
+    or be refused there for a reason that can be mended.
+
     >>> one = Rejected("Decode", "not_json", "", b"{", {}, "7", "", None, 5)
     >>> standing([msgspec.structs.replace(one, attempt=1), one]).attempt
     1
     """
-    return max(records, key=lambda each: (each.attempt, _ENCODER.encode(each)), default=None)
+    return max(records, key=_rank, default=None)
+
+
+def _rank(record: Rejected) -> tuple[int, bool, bytes]:
+    is_row = record.reason == Reason.ROW_REFUSED.value
+    return record.attempt, not is_row, _ENCODER.encode(record)
 
 
 def outcome_of(

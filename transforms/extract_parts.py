@@ -1,0 +1,161 @@
+"""Unique events -> what they add to windows of metrics, merged by bundle; late ones leave whole."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindow, TimestampedValue
+from apache_beam.typehints.decorators import no_annotations
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.contract import Contracts
+from schemas.late import LateEvent
+from schemas.metric import Metric
+from schemas.packs import EventPack
+from schemas.rejected import Rejected
+from schemas.window_parts import PartPack
+from transforms.counters import counter, rejected_counter
+from transforms.garbage import settle
+from transforms.metric_program import MetricProgram
+from transforms.pack_parts import packed_by_shard
+from transforms.reread_events import RereadEvents
+
+__all__ = ["ExtractParts", "ExtractedParts"]
+
+_STEP = "ExtractParts"
+_LATE = "late"
+_REJECTED = "rejected"
+_MOST_EVENTS = 200_000
+_MOST_BYTES = 100_000_000
+
+
+class ExtractedParts(NamedTuple):
+    """Parts by shard of their metric and key, late events, and those that cannot be read."""
+
+    parts: PCollection[tuple[int, PartPack]]
+    late: PCollection[LateEvent]
+    rejected: PCollection[Rejected]
+
+
+@dataclass
+class ExtractParts(beam.PTransform[PCollection[EventPack], ExtractedParts]):
+    """PCollection[EventPack] -> `ExtractedParts(parts, late, rejected)`.
+
+    Comes right after dedupe: every event is in it once. An event is late for a window iff the
+    window's end and the metric's allowed lateness have passed by its pack's watermark. Late for any
+    window it could be in, it leaves whole by `late`, once, with the names of those windows, and
+    still counts in the others. In batch, where that watermark is the beginning of time, nothing is
+    late. Personal values are pseudonymised before anything leaves, except in `rejected`, which
+    holds original bytes.
+
+    Parts are merged by metric, key and window over a bundle, at most 200,000 events or 100 MB of
+    it, and keyed by `part_shard`; those of one metric and key share a pack. A pack has the least
+    timestamp of the elements that it was collected from. A repeated bundle gives the same parts;
+    they may come in any order. Metrics of rejects are left out: see `ExtractRejectParts`.
+
+    Windows: global only. Counters: `accepted` (events that are late for no window), `late`,
+    `rejected.<reason>`.
+
+    Errors: an event that dedupe let through and the contracts now refuse, as after an update with
+    other contracts, goes to `rejected`.
+
+    Args:
+        contracts: of all event types.
+        metrics: what is measured.
+        pseudonym_key: where the key is (see `schemas.pseudonym`); None if nothing is personal.
+        shards: parallelism of the windows' step; part of its saved state.
+        max_event_bytes: as given to the decoder before.
+    """
+
+    contracts: Contracts
+    metrics: list[Metric]
+    pseudonym_key: str | None
+    shards: int
+    max_event_bytes: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        if self.shards < 1:
+            msg = f"shards={self.shards}: give at least 1"
+            raise ValueError(msg)
+
+    @no_annotations
+    def expand(self, packs: PCollection[EventPack]) -> ExtractedParts:
+        """Extract by bundle."""
+        extract = (
+            beam.ParDo(_Extract(self))
+            .with_output_types(tuple[int, PartPack], late=LateEvent, rejected=Rejected)
+            .with_outputs(_LATE, _REJECTED, main="parts")
+        )
+        outputs = packs | "CollectParts" >> extract
+        return ExtractedParts(outputs["parts"], outputs[_LATE], outputs[_REJECTED])
+
+
+class _Extract(beam.DoFn):
+    """Carries events to the compiled metrics, and what they collected to the next step."""
+
+    def __init__(self, given: ExtractParts) -> None:
+        self._contracts = given.contracts
+        self._metrics = given.metrics
+        self._key = given.pseudonym_key
+        self._shards = given.shards
+        self._max_event_bytes = given.max_event_bytes
+        self._accepted = counter("accepted")
+        self._late = counter("late")
+
+    def setup(self) -> None:
+        settle()
+        self._events = RereadEvents(self._contracts, self._key, self._max_event_bytes)
+        self._program = MetricProgram(self._contracts, self._metrics)
+
+    def start_bundle(self) -> None:
+        self._program.clear()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._added = self._events.taken = 0
+        self._least: Timestamp = MAX_TIMESTAMP
+
+    def process(
+        self, pack: EventPack, timestamp: Timestamp = beam.DoFn.TimestampParam
+    ) -> Iterator[Any]:
+        self._least = min(self._least, timestamp)
+        yield from self._collect(pack)
+        if self._added >= _MOST_EVENTS or self._events.taken >= _MOST_BYTES:
+            for parts in packed_by_shard(self._program.take(), self._shards):
+                yield TimestampedValue(parts, self._least)
+            self._begin()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for parts in packed_by_shard(self._program.take(), self._shards):
+            yield WindowedValue(parts, self._least, (GlobalWindow(),))
+        self._begin()
+
+    def _collect(self, pack: EventPack) -> Iterator[TaggedOutput]:
+        """Add all rows of a pack; yield those that leave by another way."""
+        add, times, published = self._program.add, pack.event_times, pack.raw.publish_times
+        surely_open = pack.watermark - self._program.least_lateness
+        late = refused = 0
+        for row, record in enumerate(self._events.records(pack)):
+            publish_time = published[row] if published else None
+            if record is None:
+                refused += 1
+                yield self._rejected(pack, row)
+            elif times[row] >= surely_open:
+                add(record, times[row], publish_time)
+            else:
+                late_for = self._program.add_late(record, times[row], publish_time, pack.watermark)
+                if late_for:
+                    late += 1
+                    whole = self._events.whole(record, pack, row, late_for)
+                    yield TaggedOutput(_LATE, whole)
+        self._late.inc(late)
+        self._accepted.inc(len(pack) - late - refused)
+        self._added += len(pack)
+
+    def _rejected(self, pack: EventPack, row: int) -> TaggedOutput:
+        rejected = self._events.rejected(pack, row, _STEP)
+        rejected_counter(rejected.reason).inc()
+        return TaggedOutput(_REJECTED, rejected)
