@@ -16,6 +16,8 @@ from benchmarks.light_packs import PackLines
 from schemas.packs import EventPack, RawPack
 from transforms.survivors import survivors
 
+pytestmark = pytest.mark.engine
+
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 IDS = st.text(st.characters(codec="utf-8"), max_size=40)
 ZONES = st.integers(-1_439, 1_439).map(lambda minutes: timezone(timedelta(minutes=minutes)))

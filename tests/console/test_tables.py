@@ -20,6 +20,8 @@ from tests.no_credentials import forget_credentials
 from transforms import check_tables as checking
 from transforms.check_tables import check_tables
 
+pytestmark = pytest.mark.engine
+
 SHIPPED = Path(__file__).parents[2] / "schemas"
 PROJECT = "--project=my-project"
 COLOUR = {"name": "colour", "type": ["null", "string"], "default": None}

@@ -13,6 +13,8 @@ from pipelines.archive_raw_options import ArchiveRawConfig, ArchiveRawOptions
 from pipelines.options import parse_options
 from tests.pipelines.graphs import languages_of, lines_of
 
+pytestmark = pytest.mark.engine
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "archive_raw"
 LIVE = ["--input_subscription=projects/project/subscriptions/events", "--pubsub_source=portable"]
 FILES = [f"--input_files={GOLDEN / 'input.ndjson'}", "--source=a"]

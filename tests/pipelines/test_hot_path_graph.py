@@ -11,6 +11,8 @@ from tests.pipelines.graphs import coder, languages_of, lines_of
 from tests.pipelines.hot_path_runs import GOLDEN, KEY, KEY_VARIABLE, arguments
 from tests.pipelines.replay_runs import replay_arguments
 
+pytestmark = pytest.mark.engine
+
 LIVE = [
     "--input_subscription=projects/p/subscriptions/s",
     "--bigtable_table=projects/p/instances/i/tables/t",

@@ -146,6 +146,7 @@ def test_drafts_hold_the_rows_in_order_and_each_but_the_last_has_reached_its_siz
         assert draft.places == {time % 3 for time in range(times[0], times[1] + 1)}
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("count", [1, 30_000])
 def test_the_blocks_are_those_that_the_archive_job_makes_of_the_same_messages(codec, count):

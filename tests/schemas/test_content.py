@@ -22,6 +22,7 @@ def reordered(value):
     return [reordered(item) for item in value] if isinstance(value, list) else value
 
 
+@pytest.mark.engine
 @given(st.dictionaries(st.text(max_size=3), UNKNOWN, min_size=1))
 def test_order_and_white_space_of_unknown_fields_do_not_count(fields):
     record, _, _ = accepted(any_event())

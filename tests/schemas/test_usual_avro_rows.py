@@ -70,6 +70,7 @@ def test_one_that_differs_changes_nothing_in_what_is_read(some, odd, random):
     assert [pack.row(row) for row in range(len(pack))] == mixed
 
 
+@pytest.mark.engine
 @given(
     alike(),
     st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), max_size=3),

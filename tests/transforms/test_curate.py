@@ -32,6 +32,8 @@ from tests.schemas.any_event import (
 )
 from transforms.curate import CuratePacks
 
+pytestmark = pytest.mark.engine
+
 KEY = "k1:0123456789abcdef"
 NOW = 1_767_225_600_000_000
 

@@ -68,6 +68,7 @@ def key(row):
     return repr(row)
 
 
+@pytest.mark.engine
 @settings(max_examples=5)
 @example([*GOOD, *BAD, *GOOD], 2)
 @given(raws, st.integers(1, 3))

@@ -19,6 +19,8 @@ from transforms.decode_rows import DecodeRows
 from transforms.deduplicate import DeduplicatePacks
 from transforms.object_store import read_objects
 
+pytestmark = pytest.mark.engine
+
 KEY = "k1:0123456789abcdef"
 _ALL_TIME = Coverage()
 NOW = 1_790_000_000_000_000

@@ -6,6 +6,7 @@ import random
 import re
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,12 +69,14 @@ def test_any_order_and_split_of_events_ends_in_the_one_right_row(views, chance):
     assert table.final() == expected(views)
 
 
+@pytest.mark.engine
 @settings(max_examples=150)
 @given(VIEWS.map(without_ties), CHANCE)
 def test_any_order_and_repetition_of_writes_ends_in_the_one_right_row(views, chance):
     assert final_of_shuffled_writes(views, chance) == expected(views)
 
 
+@pytest.mark.engine
 def test_two_thousand_histories_end_in_the_one_right_row():
     for seed in range(2_000):
         chance = random.Random(seed)

@@ -21,6 +21,8 @@ from transforms import extract_parts
 from transforms.extract_parts import ExtractParts
 from transforms.pack_parts import packed_by_shard, part_shard
 
+pytestmark = pytest.mark.engine
+
 KEY = "k1:0123456789abcdef"
 
 

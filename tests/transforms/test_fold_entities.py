@@ -75,6 +75,7 @@ def run(elements, bundle_repeat=0, **given):
     return run_batch(lambda p: {"rows": _folded(p, elements, **given)}, bundle_repeat)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("mode", ["auto", "stream", "batch"])
 @pytest.mark.parametrize("bundle_repeat", [0, 1])
 def test_both_ways_end_in_the_right_rows_also_when_every_bundle_runs_twice(mode, bundle_repeat):

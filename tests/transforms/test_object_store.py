@@ -27,6 +27,8 @@ from transforms.object_store import (
     update_object,
 )
 
+pytestmark = pytest.mark.engine
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 

@@ -17,6 +17,8 @@ from transforms.quarantine_filter import EVERYTHING, Filter
 from transforms.select_rejects import SelectRejects, outcome_of, standing
 from transforms.write_cells import refused_change
 
+pytestmark = pytest.mark.engine
+
 TABLE = "projects/p/instances/i/tables/t"
 ONE = Rejected("Decode", "not_json", "", b"{", {}, "7", "", None, 5)
 CHANGE = refused_change(RowChange(b"r", [Cell("s", "plan", 1_000, b"x")]), "NOT_FOUND", TABLE)

@@ -14,6 +14,8 @@ from tests.metric_builders import BASE, METRICS, MINUTE
 from transforms.supersede_windows import SupersedeWindows
 from transforms.write_rows import WrittenRows
 
+pytestmark = pytest.mark.engine
+
 SPAN = Coverage(BASE, BASE + 10 * MINUTE)
 REFUSED = Rejected("WriteRows", "row_refused", "", b"{}", {}, "", "", None, None)
 _DONE = []
