@@ -17,12 +17,12 @@ from pipelines.counters import CURATED
 from pipelines.curate_options import CurateConfig, CurateOptions
 from pipelines.curate_steps import curate_batch, curate_stream
 from pipelines.job import Job
+from pipelines.quarantine import quarantine
 from pipelines.read_events import read_events
 from pipelines.replay import planned
 from schemas.contract import load_contracts
 from schemas.pseudonym import check_key
 from transforms.keep_once import KeepOnce
-from transforms.quarantine import Quarantine
 
 __all__ = ["JOB", "build", "main", "run"]
 
@@ -40,17 +40,7 @@ def build(pipeline: beam.Pipeline, config: CurateConfig) -> None:
         copies = rejected | "FlattenCopies" >> beam.Flatten()
         rejected = [copies | "KeepOnce" >> KeepOnce()]
     together = [*rejected, *unreadable, *curated.rows]
-    _ = together | "FlattenRejected" >> beam.Flatten() | "Quarantine" >> _quarantine(config)
-
-
-def _quarantine(config: CurateConfig) -> Quarantine:
-    if config.replay is None:
-        return Quarantine(config.quarantine_output)
-    return Quarantine(
-        config.quarantine_output,
-        replayed_from=config.replay.replayed_from,
-        run=config.replay.run_id,
-    )
+    _ = together | "FlattenRejected" >> beam.Flatten() | "Quarantine" >> quarantine(config)
 
 
 def _settled(config: CurateConfig) -> CurateConfig | None:

@@ -16,7 +16,6 @@ from pipelines.options import (
     moment,
     path,
     refuse_idle,
-    required,
     subscription,
 )
 from pipelines.read_events import INPUTS, PUBSUB, EventInput, pubsub_values
@@ -71,7 +70,6 @@ class CurateConfig(EventInput):
 
     rows: RowSink | None
     tables: tuple[Table, ...]
-    quarantine_output: str
     counters_output: str | None
     contracts: str | None
     pseudonym_key: str | None
@@ -96,8 +94,7 @@ class CurateConfig(EventInput):
         max_future = duration("max_future", given.max_future, "1d")
         replay = ReplayConfig.of(given, now, max_future, horizon, repair=False)
         plans_only = replay is not None and replay.dry_run
-        if not plans_only:
-            required("quarantine_output", given.quarantine_output, "name a folder, local or gs://")
+        quarantine = shared.quarantine_output(given.quarantine_output, plans_only=plans_only)
         if replay and replay.max_events_per_second:
             msg = "--max_events_per_second: rows are written in bulk; leave it out"
             raise UsageError(msg)
@@ -112,7 +109,7 @@ class CurateConfig(EventInput):
             if plans_only
             else row_sink(given, tables, bounded=not live, now=now, run=run),
             tables=tables,
-            quarantine_output=path(given.quarantine_output) or "",
+            quarantine_output=quarantine,
             counters_output=path(given.counters_output),
             contracts=path(given.contracts),
             pseudonym_key=shared.pseudonym_key(given.pseudonym_key),
@@ -123,11 +120,6 @@ class CurateConfig(EventInput):
             now=now,
             **pubsub_values(given),
         )
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        """What the counters say of where a replay's events came from; nothing of other runs."""
-        return {} if self.replay is None else self.replay.told()
 
 
 def _tables(location: str | None) -> tuple[Table, ...]:

@@ -19,6 +19,7 @@ from pipelines.counters import HOT_PATH
 from pipelines.hot_path_launch import log_repair, settled
 from pipelines.hot_path_options import SECOND, HotPathConfig, HotPathOptions
 from pipelines.job import Job
+from pipelines.quarantine import quarantine
 from pipelines.read_events import read_events
 from schemas.cells import RowChange
 from schemas.contract import load_contracts
@@ -31,7 +32,6 @@ from transforms.deduplicate import DeduplicatePacks, RejectConflicts
 from transforms.extract_changes import ExtractChanges
 from transforms.fold_entities import FoldEntities
 from transforms.keep_once import KeepOnce
-from transforms.quarantine import Quarantine
 from transforms.write_cell_lines import WriteCellLines
 from transforms.write_cells import ROWS_PER_REQUEST, WriteCells
 from transforms.write_late import WriteLate
@@ -70,7 +70,7 @@ def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
         copies = rejected | "FlattenCopies" >> beam.Flatten()
         rejected = [copies | "KeepOnce" >> KeepOnce()]
     together = [*rejected, *unreadable, *_write(rows, config)]
-    _ = together | "FlattenRejected" >> beam.Flatten() | "Quarantine" >> _quarantine(config)
+    _ = together | "FlattenRejected" >> beam.Flatten() | "Quarantine" >> quarantine(config)
     if config.late_output:
         _ = extracted.late | "WriteLate" >> WriteLate(config.late_output)
 
@@ -90,16 +90,6 @@ def _write(rows: PCollection[RowChange], config: HotPathConfig) -> list[PCollect
         flow_control=config.flow_control,
     )
     return [written.rejected]
-
-
-def _quarantine(config: HotPathConfig) -> Quarantine:
-    if config.replay is None:
-        return Quarantine(config.quarantine_output)
-    return Quarantine(
-        config.quarantine_output,
-        replayed_from=config.replay.replayed_from,
-        run=config.replay.run_id,
-    )
 
 
 JOB = Job(

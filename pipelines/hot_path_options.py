@@ -42,7 +42,6 @@ class HotPathConfig(EventInput):
 
     bigtable_table: str | None
     cells_output: str | None
-    quarantine_output: str
     late_output: str | None
     counters_output: str | None
     app_profile: str | None
@@ -103,11 +102,6 @@ class HotPathConfig(EventInput):
     def repair(self) -> bool:
         """Whether a replay is authoritative for its span."""
         return self.replay is not None and self.replay.repair
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        """What the counters say of where a replay's events came from; nothing of other runs."""
-        return {} if self.replay is None else self.replay.told()
 
 
 def _repair(given: HotPathOptions) -> bool:

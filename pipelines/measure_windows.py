@@ -20,9 +20,8 @@ from transforms.extract_parts import ExtractParts
 from transforms.extract_reject_parts import ExtractRejectParts
 from transforms.fold_windows import FoldWindows
 from transforms.keep_once import KeepOnce
-from transforms.quarantine import Quarantine
 
-__all__ = ["MeasuredWindows", "measure_windows", "quarantine"]
+__all__ = ["MeasuredWindows", "measure_windows"]
 
 
 class MeasuredWindows(NamedTuple):
@@ -64,14 +63,3 @@ def measure_windows(pipeline: beam.Pipeline, config: WindowConfig) -> MeasuredWi
     )
     rows = panes | "EncodePanes" >> EncodePanes(config.metrics)
     return MeasuredWindows(rows, extracted.late, [rejected, *unreadable])
-
-
-def quarantine(config: WindowConfig) -> Quarantine:
-    """Return where what was refused goes, and what is said of it there."""
-    if config.replay is None:
-        return Quarantine(config.quarantine_output)
-    return Quarantine(
-        config.quarantine_output,
-        replayed_from=config.replay.replayed_from,
-        run=config.replay.run_id,
-    )

@@ -36,6 +36,8 @@ PUBSUB = {
 class EventInput:
     """What the configuration of every job that reads events says of its source.
 
+    And of what it refuses: `quarantine_output` may be "" where nothing but a plan is wanted.
+
     Times in microseconds. `replay` is None where no archive is read, `warm` where the start is no
     warm one; `now` is that of the launch.
     """
@@ -45,11 +47,17 @@ class EventInput:
     replay: ReplayConfig | None
     warm: WarmConfig | None
     now: int
+    quarantine_output: str
     pubsub_source: str
     timestamp_attribute: str | None
     watermark_slack: int
     readers: int
     stop_after_idle: int | None
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What the counters say of where a replay's events came from; nothing of other runs."""
+        return {} if self.replay is None else self.replay.told()
 
 
 def pubsub_values(given: PipelineOptions) -> dict[str, Any]:

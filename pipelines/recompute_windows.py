@@ -18,7 +18,8 @@ import apache_beam as beam
 
 from pipelines.counters import RECOMPUTED
 from pipelines.job import Job
-from pipelines.measure_windows import measure_windows, quarantine
+from pipelines.measure_windows import measure_windows
+from pipelines.quarantine import quarantine
 from pipelines.replay import planned
 from pipelines.window_arguments import RecomputeOptions
 from pipelines.window_options import WindowConfig

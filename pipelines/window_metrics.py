@@ -17,7 +17,8 @@ import apache_beam as beam
 
 from pipelines.counters import WINDOWS
 from pipelines.job import Job
-from pipelines.measure_windows import measure_windows, quarantine
+from pipelines.measure_windows import measure_windows
+from pipelines.quarantine import quarantine
 from pipelines.window_arguments import WindowOptions
 from pipelines.window_launch import settled
 from pipelines.window_options import WindowConfig

@@ -52,7 +52,6 @@ class WindowConfig(EventInput):
 
     rows: RowSink | None
     tables: tuple[Table, ...]
-    quarantine_output: str
     late_output: str | None
     counters_output: str | None
     contracts: str | None
@@ -117,11 +116,6 @@ class WindowConfig(EventInput):
             msg = "--write_method=storage: it does not tell when panes are written; use load"
             raise UsageError(msg)
         return config
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        """What the counters say of where a replay's events came from; nothing of other runs."""
-        return {} if self.replay is None else self.replay.told()
 
 
 class _Common:

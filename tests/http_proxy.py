@@ -4,8 +4,9 @@ import contextlib
 import http.client
 import http.server
 import itertools
-import threading
 from collections.abc import Callable, Iterator
+
+from tests.http_server import served
 
 __all__ = ["LOST", "proxied"]
 
@@ -62,13 +63,5 @@ def proxied(address: str, answer: Callable[[int, str], int | None]) -> Iterator[
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as own:
+        yield own
