@@ -55,7 +55,7 @@ def test_a_stream_gives_the_rows_of_batch_after_redelivery_and_keeps_what_it_ref
         "--runner=PrismRunner",
         f"--prism_location={prism_binary}",
         "--environment_type=LOOPBACK",
-        "--stop_after_idle=13",
+        "--stop_after_idle=6",
         f"--counters_output={counters}",
         "--shards=3",
     ]

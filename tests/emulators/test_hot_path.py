@@ -97,7 +97,7 @@ def test_on_prism_rows_are_right_after_lost_acknowledgements_and_poison(
         "--runner=PrismRunner",
         f"--prism_location={prism_binary}",
         "--environment_type=LOOPBACK",
-        "--stop_after_idle=13",
+        "--stop_after_idle=6",
         f"--counters_output={counters}",
     )
     with (
