@@ -7,7 +7,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --python-version
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo prove test unit bench docs fmt lint type lock clean
+.PHONY: help setup services demo prove test unit bench docs site templates fmt lint type lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,14 +25,14 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.p
 services: setup ## build or find the emulators and Prism, once, in the user's cache folder
 	$(PY) -m local.prepare
 
-demo: services ## publish events with faults, kill the hot path, start it warm, check every row
+demo: services ## run all jobs on events with faults, kill one, check everything, write a report
 	$(PY) -m console demo
 
 prove: services ## publish one stream and show that replay equals live, five ways
 	$(PY) -m console prove
 
 test: services ## all tests: unit, property, golden, emulators, Prism
-	$(PY) -m pytest -n 2 --dist loadgroup
+	$(PY) -m pytest -n 3 --dist loadgroup
 
 unit: setup ## the tests that need no local service, in less than a minute
 	$(PY) -m pytest -n 2 -m "not emulator and not prism and not engine"
@@ -42,6 +42,13 @@ bench: services ## the benchmarks against their peers; ONLY=name for one of them
 
 docs: setup ## write the generated pages
 	$(PY) -m local.write_docs
+
+site: setup ## build the pages into build/site, strictly
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
+
+templates: setup ## write what Dataflow's forms ask, from the pipelines' options
+	$(PY) -m local.write_templates
 
 fmt: setup ## format the code
 	$(PY) -m ruff format .
@@ -63,4 +70,4 @@ lock: setup ## renew the hashed pins
 	$(LOCK) 3.11 requirements/emulators-bigquery.in -o requirements/emulators-bigquery.txt
 
 clean: ## remove what the commands wrote into this folder
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis penstock-report.html

@@ -27,7 +27,6 @@ def run(path: str) -> Callable[[], str]:
             f"--rows_output={folder / 'rows'}",
             f"--quarantine_output={folder / 'quarantine'}",
             "--pseudonym_key=env:BENCHMARK_KEY",
-            "--shards=32",
         ]
     )
     return lambda: digest_of_rows(_rows_in(folder))

@@ -9,7 +9,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 from requests.exceptions import RequestException
 
-from local.bigquery_columns import is_emulated, view_query, widen_columns
+from local.bigquery_columns import is_emulated, widen_columns
 from schemas.credentials import BIGQUERY, require_credentials
 from schemas.table_names import Datasets
 from schemas.tables import Table, TableError, View
@@ -63,10 +63,6 @@ class BigQueryAccess:
             except NotFound:
                 return None
             found: dict[str, Any] = there.to_api_repr()
-            if found.get("type") == "VIEW" and is_emulated():
-                dataset = self.datasets.dataset(thing.dataset)
-                sql = view_query(self._client, self.datasets.project, dataset, thing.name)
-                found["view"] = {"query": sql}
             return found
 
     def make(self, thing: Table | View, body: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from schemas.row_sink import merge_rule
 from schemas.silver_tables import silver_table
 from schemas.table_names import Datasets
 from schemas.tables import Table, TableError
+from transforms.check_tables import command_for
 
 __all__ = ["compact_tables"]
 
@@ -38,10 +39,11 @@ def compact_tables(
     spans = _spans(first, end)
     loaded = load_contracts(contracts and expanded(contracts))
     access = BigQueryAccess(datasets)
+    create = command_for("create", datasets, {"contracts": contracts})
     removed = 0
     for table in (*(silver_table(loaded, name) for name in sorted(loaded.types)), DRIFT):
         for span in spans:
-            repeated = _compact(access, table, span)
+            repeated = _compact(access, table, span, create)
             removed += repeated
             if repeated:
                 yield f"{table.full_name}: {repeated} repeated rows removed, {' to '.join(span)}"
@@ -49,12 +51,12 @@ def compact_tables(
         yield "nothing to do"
 
 
-def _compact(access: BigQueryAccess, table: Table, span: Span) -> int:
+def _compact(access: BigQueryAccess, table: Table, span: Span, create: str) -> int:
     """Compact one range of one table; return how many rows there were too many."""
     there = access.look(table)
     name, rule = access.datasets.full(table.full_name), merge_rule(table)
     if there is None:
-        msg = f"{name}: no such table; `penstock tables create` makes it"
+        msg = f"{name}: no such table; {create} makes it"
         raise TableError(msg)
     (found,) = access.query(table, repeated_query(name, rule, span))
     repeated = int(found["repeated"])

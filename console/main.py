@@ -12,6 +12,7 @@ from console import (
     archive,
     features,
     local_services,
+    metrics,
     proof,
     quarantine,
     stream,
@@ -25,7 +26,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Operate Penstock: local services, demo, proof, generated events, topics, tables,"
-    " features, quarantine, archive.",
+    " features, metrics, quarantine, archive.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -40,6 +41,7 @@ app.command()(stream.publish)
 app.add_typer(tables.app, name="tables")
 app.add_typer(topics.app, name="topics")
 app.add_typer(features.app, name="features")
+app.add_typer(metrics.app, name="metrics")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(archive.app, name="archive")
 

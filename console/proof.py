@@ -13,9 +13,9 @@ def prove(
 ) -> None:
     """Prove on this machine that replay equals live.
 
-    One stream with all faults goes five ways into Bigtable: live; from the archive; both
-    interleaved; live, but killed and started anew; live with losses that a repair mends. Ends with
-    one line, and leaves with 1 where anything differs. Takes one to four minutes.
+    One stream with all faults goes five ways into Bigtable and into rows of BigQuery: live; from
+    the archive; both interleaved; live, but killed and started anew; live with losses that a repair
+    mends. Ends with one line, and leaves with 1 where anything differs. Takes one to four minutes.
 
     Example: penstock prove --events 2000 --seed 3
     """

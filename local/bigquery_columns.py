@@ -1,6 +1,6 @@
 """What the BigQuery emulator needs beside the calls that suffice in production.
 
-It takes a changed schema without giving its store the columns, and tells a view without its query.
+It takes a changed schema without giving its store the columns.
 """
 
 import os
@@ -12,7 +12,7 @@ from google.cloud import bigquery
 from schemas.credentials import BIGQUERY
 from schemas.tables import Column
 
-__all__ = ["is_emulated", "view_query", "widen_columns"]
+__all__ = ["is_emulated", "widen_columns"]
 
 _SQL_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 _SCALES = {"NUMERIC": 9, "BIGNUMERIC": 18}
@@ -41,18 +41,9 @@ def widen_columns(
             _run(client, f"ALTER TABLE `{full_name}` {clause}")
 
 
-def view_query(client: bigquery.Client, project: str, dataset: str, name: str) -> str | None:
-    """Return the query of a view of the emulator, None where there is no such view."""
-    views = f"`{project}.{dataset}.INFORMATION_SCHEMA.VIEWS`"
-    sql = f"SELECT table_name, view_definition FROM {views}"  # noqa: S608 - names are checked
-    found = {row["table_name"]: row["view_definition"] for row in _run(client, sql)}
-    return found.get(name)
-
-
-def _run(client: bigquery.Client, sql: str) -> Iterator[Any]:
+def _run(client: bigquery.Client, sql: str) -> None:
     job = client.query(sql, retry=None, job_retry=None, timeout=_PATIENCE)
-    rows: Iterator[Any] = iter(job.result(retry=None, timeout=_PATIENCE))
-    return rows
+    job.result(retry=None, timeout=_PATIENCE)
 
 
 def _columns(table: Mapping[str, Any]) -> Sequence[Column]:

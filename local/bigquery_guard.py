@@ -5,7 +5,8 @@ Added to the stock emulator: the id of a job is taken for good, so a second job 
 answered by 409 once the first is done; rows with an unknown field, or without a required one, are
 refused by insertAll (with the others of the request, as `stopped`) and by load jobs; a row of a
 wrong type is refused and no internal error; base64 in NDJSON is decoded where the column is BYTES;
-a field of a record may be named by a word of SQL; a BIGNUMERIC has 38 digits, those of its scale.
+a field of a record may be named by a word of SQL; a BIGNUMERIC has 38 digits, those of its scale;
+a view is told with its query, as it was given.
 `gs://` is read below `DATA_FOLDER/.cloudstorage/`, where the Cloud Storage emulator keeps objects.
 """
 
@@ -36,6 +37,7 @@ _stock_columns = type_map.bq_schema_to_duckdb_columns
 _stock_fields_raw = tabledata._fields_raw_from_schema
 _stock_parsed, _stock_told = tables._parse_schema_fields, tables._field_to_rest
 _stock_arrow_type = tabledata._bq_type_to_arrow
+_stock_table_told = tables._table_to_rest
 _NESTED = ("RECORD", "STRUCT")
 _ROWS = "loaded_rows"
 _BIG = "BIGNUMERIC"
@@ -181,6 +183,12 @@ def _told_field(field: Any) -> dict[str, Any]:
     return {**_stock_told(field), **told}
 
 
+def _told_table(table: Any) -> dict[str, Any]:
+    """Return what is told of a table or view; the stock tells queries as SQL with SQL in it."""
+    told: dict[str, Any] = _stock_table_told(table)
+    return {**told, "view": {"query": table.view_query}} if table.view_query else told
+
+
 def _arrow_type(kind: str) -> pa.DataType:
     name, _, scale = kind.partition(":")
     return pa.decimal128(38, int(scale)) if scale else _stock_arrow_type(name)
@@ -204,6 +212,7 @@ def _guard_all() -> None:
     executor._load_path_into_target = _load
     tabledata._fields_raw_from_schema, tabledata._bq_type_to_arrow = _fields_raw, _arrow_type
     tables._parse_schema_fields, tables._field_to_rest = _parsed_fields, _told_field
+    tables._table_to_rest = _told_table
     type_map.bq_schema_to_duckdb_columns = tables.bq_schema_to_duckdb_columns = _stored_columns
     table = "/projects/{project_id}/datasets/{dataset_id}/tables/{table_id}/insertAll"
     for router, path, answer in (

@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -49,6 +49,10 @@ class BigtableTap(GrpcProxy):
             return grpc.unary_stream_rpc_method_handler(self._streaming(details.method))
         return super().service(details)
 
+    def wrote(self, entries: Iterable[Entry]) -> None:
+        """Take note of what is written; one request at a time."""
+        self.entries.extend(entries)
+
     def _streaming(self, method: str) -> Callable[[bytes, grpc.ServicerContext], Iterator[bytes]]:
         call = self.channel.unary_stream(method)
 
@@ -56,7 +60,7 @@ class BigtableTap(GrpcProxy):
             # Before the answer: a client that is killed after a write does not wait for it.
             if method == _MUTATE_ROWS:
                 with self._lock:
-                    self.entries.extend(_REQUEST.FromString(request).entries)
+                    self.wrote(_REQUEST.FromString(request).entries)
             try:
                 yield from call(request, timeout=context.time_remaining())
             except grpc.RpcError as error:

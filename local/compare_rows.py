@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from schemas.cells import STATE_FAMILY, TILE_FAMILY
 from schemas.feature_set import FeatureSet
+from schemas.pane_cells import window_length
 from schemas.tiles import ReadCell, tile_start
 
 __all__ = ["ColumnDifference", "Comparison", "Folding", "Row", "RowsOnly", "compare_rows"]
@@ -20,8 +21,9 @@ _Folded: TypeAlias = dict[_Place, tuple[int, bytes]]
 class Folding:
     """Takes of each last value the newest cell, and of each tile the highest version.
 
-    Cells of features that are not declared, whose tiles have no known length, and of other families
-    are taken each for itself; `unknown` names them.
+    Windows of metrics have their length in their qualifier. Cells of features that are not
+    declared, whose tiles have no known length, and of other families are taken each for itself;
+    `unknown` names them.
     """
 
     def __init__(self, sets: Iterable[FeatureSet]) -> None:
@@ -46,11 +48,15 @@ class Folding:
     def _within(self, entity: bytes, family: str, qualifier: str, timestamp: int) -> int:
         if family == STATE_FAMILY:
             return 0
-        length = self._lengths.get((entity, qualifier)) if family == TILE_FAMILY else None
+        length = self._length(entity, qualifier) if family == TILE_FAMILY else None
         if length is None:
             self.unknown.add(f"{family}:{qualifier}")
             return timestamp
         return tile_start(timestamp, length)
+
+    def _length(self, entity: bytes, qualifier: str) -> int | None:
+        known = self._lengths.get((entity, qualifier))
+        return window_length(qualifier) if known is None else known
 
 
 @dataclass

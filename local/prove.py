@@ -1,4 +1,4 @@
-"""The proof: one published stream, five ways into Bigtable, and the same values in all of them.
+"""The proof: one published stream, five ways into tables, and the same in all of them.
 
 Live; from the archive; both interleaved; live, but killed and started anew; and live with losses
 that a repair mends. docs/proof.md says what is compared, and what the proof cannot show.
@@ -20,8 +20,10 @@ from local.prove_checks import ArchiveWatch, Snapshot, snapshot, unlike
 from local.prove_findings import Findings
 from local.prove_jobs import KEY_VARIABLE, SOURCE, ProofJobs, wait_until
 from local.prove_live import LivePart
+from local.prove_rows import write_metrics
 from local.prove_schedule import SECOND, Schedule, write_features
 from local.prove_stream import ProofStream
+from local.prove_ways import RowWays
 from local.pubsub_kind import Capability
 from local.resources import BigtableEmulator, PubsubEmulator
 from local.services import LocalServices, exported
@@ -47,7 +49,7 @@ _OLDER: dict[str, frozenset[str]] = {"replay": frozenset(), "interleaved": _BOTH
 class Proof:
     """One proof, on services that run already; their `*_EMULATOR_HOST` are set.
 
-    `values` is the number of last values and tiles that were the same in the end.
+    `values` last values and tiles, and `rows` of BigQuery, were the same in the end.
 
     Args:
         bigtable: the service, for five tables.
@@ -69,6 +71,7 @@ class Proof:
     seconds: int
     say: Callable[[str], None]
     values: int = 0
+    rows: int = 0
 
     def run(self) -> list[str]:
         """Prove it, leave nothing running, and return what differs, a line each.
@@ -84,6 +87,7 @@ class Proof:
             self.say("waiting until the live jobs have seen nothing for a while")
             self._part.wait()
             self._compare_unrepaired()
+            self._ways.compare_unrepaired()
             self._interleave()
             self._repair()
             self._compare_repaired()
@@ -92,14 +96,16 @@ class Proof:
 
     def _prepare(self, stack: ExitStack) -> None:
         schedule = Schedule.at(time.time_ns() // 1_000 + SECOND, self.seconds)
-        features = self.folder / "features"
+        features, metrics = self.folder / "features", self.folder / "metrics"
         write_features(features, schedule.tile)
+        write_metrics(metrics, schedule.horizon)
         self._features: list[FeatureSet] = list(load_features(str(features), load_contracts(None)))
         self._stream = ProofStream(self.events, self.seed, schedule, features)
         self._found = Findings(self._stream, self.say)
         self._tables = {name: self.bigtable.table() for name in _WAYS}
         self._taps = [stack.enter_context(BigtableTap(self.bigtable.address)) for _ in range(2)]
-        self._jobs = ProofJobs(self.prism, self.folder, features, schedule.horizon, stack)
+        self._jobs = ProofJobs(self.prism, self.folder, features, metrics, schedule.horizon, stack)
+        self._ways = RowWays(self._jobs, self._found, self.say)
         self._watch = ArchiveWatch(self._jobs.archive, SOURCE)
         self._part = LivePart(
             self._stream, self._jobs, self.pubsub, self._tables, self._taps[0].address, self._watch
@@ -124,6 +130,7 @@ class Proof:
         )
         with exported({"BIGTABLE_EMULATOR_HOST": self._taps[1].address}):
             self._run_batch("replay", "replay", self._stream.span)
+        self._ways.replay()
 
     def _run_batch(self, name: str, way: str, span: tuple[int, int], *more: str) -> None:
         self.say(f"running the batch job {name}")
@@ -175,15 +182,18 @@ class Proof:
 
     def _repair(self) -> None:
         schedule = self._stream.schedule
+        lateness = schedule.lateness(self._published)
+        read = f"--max_lateness={lateness // SECOND}s"
+        span = (self._stream.span[0], schedule.closing)
         self.say("waiting until the span that is to be repaired is closed")
         wait_until(
-            lambda: min(self._watch.marker, time.time_ns() // 1_000) >= schedule.closed,
+            lambda: min(self._watch.marker, time.time_ns() // 1_000) >= span[1] + lateness,
             _PATIENCE,
             "the span did not close",
         )
         for name in _REPAIRED:
-            span = (self._stream.span[0], schedule.closing)
-            self._run_batch(f"{name}-repair", name, span, "--write_mode=repair")
+            self._run_batch(f"{name}-repair", name, span, "--write_mode=repair", read)
+        self._ways.recompute(span, read)
         both = map(self._jobs.quarantine, ("lossy", "lossy-repair"))
         self._found.quarantine("lossy", both)
 
@@ -199,6 +209,8 @@ class Proof:
         self.say(f"cells that no reader takes, of last values + tiles: {told}")
         self._found.list_conflicts(shots, shots["replay"])
         self.values = len(shots["replay"].folded)
+        self._ways.compare_repaired()
+        self.rows = self._ways.compared
 
     def _verify(self) -> None:
         self._part.stop_archiving()
@@ -240,5 +252,6 @@ def run_proof(events: int, seed: int, say: Callable[[str], None]) -> bool:
     if problems:
         say(f"replay differs from live: {len(problems)} differences, {taken} (logs: {folder})")
     else:
-        say(f"replay equals live: {proof.values} values of {events} messages, five ways, {taken}")
+        same = f"{proof.values} values and {proof.rows} rows of {events} messages"
+        say(f"replay equals live: {same}, five ways, {taken}")
     return not problems

@@ -15,14 +15,22 @@ from typing import Any
 from local.errors import ServiceError
 from local.processes import ServiceProcess
 from local.prove_schedule import SECOND
-from pipelines.hot_path import main
+from pipelines import curate_events, hot_path, recompute_windows, window_metrics
 from schemas.times import format_rfc3339
 
-__all__ = ["KEY_VARIABLE", "SOURCE", "ProofJobs", "check", "kill", "wait_until"]
+__all__ = [
+    "CURATE", "KEY_VARIABLE", "MEASURE", "RECOMPUTE", "SOURCE", "ProofJobs", "check", "kill",
+    "wait_until",
+]  # fmt: skip
 
 SOURCE = "proof"
 """The archive's source."""
 KEY_VARIABLE = "PENSTOCK_PROOF_KEY"
+
+CURATE, MEASURE, RECOMPUTE = "curate", "measure", "recompute"
+"""What writes rows; what stands behind the name of a way in the name of a run."""
+
+_ROW_JOBS = {CURATE: curate_events, MEASURE: window_metrics, RECOMPUTE: recompute_windows}
 
 _IDLE_SECONDS = 12
 _PAUSE = 0.2
@@ -36,6 +44,7 @@ class ProofJobs:
         prism: the binary of Prism.
         folder: for archive, quarantines, logs and counters.
         features: the feature files of all jobs.
+        metrics: the metric files of all jobs.
         horizon: of all jobs, in microseconds.
         stack: what is started ends with it.
     """
@@ -43,6 +52,7 @@ class ProofJobs:
     prism: Path
     folder: Path
     features: Path
+    metrics: Path
     horizon: int
     stack: ExitStack
 
@@ -54,6 +64,10 @@ class ProofJobs:
     def quarantine(self, name: str) -> str:
         """Return the folder of what a run has refused."""
         return str(self.folder / name / "quarantine")
+
+    def rows(self, name: str) -> str:
+        """Return the folder of the rows of a run."""
+        return str(self.folder / name / "rows")
 
     def counters(self, name: str) -> dict[str, Any]:
         """Return what a run that has ended has counted."""
@@ -101,11 +115,45 @@ class ProofJobs:
         Raises:
             ServiceError: it failed.
         """
+        return self._run(hot_path.main, name, span, *self._hot_path(name, table), *more)
+
+    def live_rows(self, kind: str, way: str, subscription: str, *more: str) -> ServiceProcess:
+        """Start a live job that writes rows and ends when nothing comes any more.
+
+        Args:
+            kind: CURATE or MEASURE.
+            way: what stands in front of the kind in the name of the run.
+            subscription: what it reads.
+            more: options.
+        """
+        name = f"{way}-{kind}"
+        late = [f"--late_output={self.folder / name / 'late'}"] if kind == MEASURE else []
+        return self._start(
+            name,
+            _ROW_JOBS[kind].__name__,
+            f"--input_subscription={subscription}",
+            f"--stop_after_idle={_IDLE_SECONDS}s",
+            *self._row_job(kind, name),
+            *late,
+            *more,
+        )
+
+    def batch_rows(self, kind: str, name: str, span: tuple[int, int], *more: str) -> dict[str, Any]:
+        """Run a batch job that writes rows over a span of the archive; return what it counted.
+
+        Raises:
+            ServiceError: it failed.
+        """
+        return self._run(_ROW_JOBS[kind].main, name, span, *self._row_job(kind, name), *more)
+
+    def _run(
+        self, main: Callable[[list[str]], int], name: str, span: tuple[int, int], *more: str
+    ) -> dict[str, Any]:
         start, end = map(format_rfc3339, span)
         log = self.folder / f"{name}.log"
         read = [f"--input_archive={self.archive}", f"--from={start}", f"--to={end}"]
         with _logged(log):
-            status = main([*read, *self._hot_path(name, table), *more])
+            status = main([*read, *more])
         if status:
             msg = f"the replay {name} failed with status {status} (log: {log})"
             raise ServiceError(msg)
@@ -114,11 +162,20 @@ class ProofJobs:
     def _hot_path(self, name: str, table: str) -> list[str]:
         return [
             f"--bigtable_table={table}",
+            f"--features={self.features}",
+            f"--horizon={self.horizon // SECOND}s",
+            *self._common(name),
+        ]
+
+    def _row_job(self, kind: str, name: str) -> list[str]:
+        declared = [] if kind == CURATE else [f"--metrics={self.metrics}"]
+        return [f"--rows_output={self.rows(name)}", *declared, *self._common(name)]
+
+    def _common(self, name: str) -> list[str]:
+        return [
             f"--quarantine_output={self.quarantine(name)}",
             f"--counters_output={self.folder / f'{name}.json'}",
-            f"--features={self.features}",
             f"--pseudonym_key=env:{KEY_VARIABLE}",
-            f"--horizon={self.horizon // SECOND}s",
             "--shards=2",
         ]
 

@@ -43,6 +43,14 @@ class Schedule(NamedTuple):
         """When no live job writes the tile before `closing` any more, and it may be repaired."""
         return self.closing + 2 * self.horizon
 
+    def lateness(self, published: int) -> int:
+        """How much later than `closing` a repair has to read, in whole seconds.
+
+        Args:
+            published: when the last message was, which is after `end` on a busy machine.
+        """
+        return max(2 * self.horizon, -(-(published - self.closing) // SECOND) * SECOND)
+
     @classmethod
     def at(cls, begin: int, seconds: int) -> "Schedule":
         """Return the schedule that can repair soonest, of a stream that lasts so long, or longer.

@@ -44,13 +44,21 @@ def _rule(family: Family) -> dict[str, object]:
     return {"max_age": {"seconds": (family.max_age_days or 0) * _DAY_SECONDS}}
 
 
-def read_cells(name: TableName, key: bytes) -> list[ReadCell]:
-    """Return all cells of one row, of every version; none where there is no such row."""
+def read_cells(
+    name: TableName, key: bytes, only: row_filters.RowFilter | None = None
+) -> list[ReadCell]:
+    """Return the cells of one row, of every version; none where there is no such row.
+
+    Args:
+        name: of the table.
+        key: of the row.
+        only: which cells are meant; all of them where it is not said.
+    """
     with BigtableDataClient(project=name.project) as client:
         table = client.get_table(name.instance, name.table)
         row = table.read_row(
             key,
-            row_filter=row_filters.PassAllFilter(True),
+            row_filter=only or row_filters.PassAllFilter(True),
             operation_timeout=_PATIENCE,
             attempt_timeout=_PATIENCE,
         )

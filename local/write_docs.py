@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from local.docs_pipelines import pictures, pipeline_pages
 from schemas.contract import load_contracts
 from schemas.dictionary import dictionary_page
 from schemas.metric_set import load_metrics
@@ -26,8 +27,9 @@ def pages() -> dict[Path, str]:
 
 
 def main() -> int:
-    """Write the pages that differ; return the exit status."""
-    for path, text in pages().items():
+    """Write the pages, and pictures in them, that differ; return the exit status."""
+    for path, text in {**pages(), **pipeline_pages(), **pictures()}.items():
+        path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             sys.stdout.write(f"wrote {path}\n")

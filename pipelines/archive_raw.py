@@ -96,6 +96,7 @@ JOB = Job(
     ArchiveRawConfig.of,
     build,
     ARCHIVE,
+    at_least_once=True,
 )
 run = JOB.run
 main = JOB.main

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import shared_options as shared
-from pipelines.common_arguments import SOURCE
+from pipelines.common_arguments import CODEC, OUTPUTS, SOURCE
+from pipelines.option_words import Kind, Words
 from pipelines.options import (
     UsageError,
     add_options,
@@ -21,6 +22,7 @@ from pipelines.options import (
     subscription,
     text,
 )
+from pipelines.read_events import PUBSUB
 from schemas.archive_avro import CODECS
 from transforms.read_messages import SOURCES
 
@@ -29,29 +31,48 @@ __all__ = ["SECOND", "ArchiveRawConfig", "ArchiveRawOptions"]
 SECOND = 1_000_000
 """In microseconds."""
 
+_BATCHES = ("state", "bundle")
 _GROUPS = {
     "source, one of": SOURCE,
     "archive": {
-        "archive_output": "folder of the archive, local or gs://",
-        "source": "its name there (default: that of the subscription)",
-        "codec": "zstd (default), deflate or null",
-        "event_time_attribute": "attribute that tells a message's event time",
-        "marker_every": "how often the completeness marker moves (default 1m)",
-        "counters_output": "file for the counters of a run that ends",
+        "archive_output": Words(
+            "folder of the archive",
+            Kind.OUTPUT_FOLDER,
+            example="gs://my-archive",
+            needed=True,
+        ),
+        "source": Words("its name there (default: that of the subscription)", example="my-events"),
+        "codec": CODEC,
+        "event_time_attribute": Words(
+            "attribute that tells a message's event time", example="event_time"
+        ),
+        "marker_every": Words(
+            "how often the completeness marker moves", Kind.DURATION, default="1m"
+        ),
+        "counters_output": OUTPUTS["counters_output"],
     },
     "batches": {
-        "batches": "state (default), or bundle: written before acknowledged",
-        "batch_bytes": "size of an object's messages (default 32MB)",
-        "batch_age": "how long a batch may stay open (default 5m; bundle: 5s)",
-        "batch_shards": "parts of an hour, each with its batches (default 1)",
-        "now": "RFC 3339 publish time of lines of files (default: the clock)",
+        "batches": Words(
+            "where batches are formed; by bundle they are written before acknowledged",
+            Kind.CHOICE,
+            default="state",
+            choices=_BATCHES,
+        ),
+        "batch_bytes": Words("size of an object's messages", Kind.SIZE, default="32MB"),
+        "batch_age": Words(
+            "how long a batch may stay open (default 5m; bundle: 5s)", Kind.DURATION, example="2m"
+        ),
+        "batch_shards": Words("parts of an hour, each with its batches", Kind.COUNT, default="1"),
+        "now": Words("RFC 3339 publish time of lines of files (default: the clock)", Kind.MOMENT),
     },
     "reading Pub/Sub": {
-        "pubsub_source": "auto (default), beam or portable",
-        "watermark_slack": "own source: default 2s",
-        "readers": "own source: parallel readers (default 2)",
-        "restart_grace": "own source: no watermark for so long (default 40s)",
-        "stop_after_idle": "own source: end after this idle time",
+        "pubsub_source": PUBSUB["pubsub_source"],
+        "watermark_slack": PUBSUB["watermark_slack"],
+        "readers": PUBSUB["readers"],
+        "restart_grace": Words(
+            "own source: no watermark for so long", Kind.DURATION, default="40s"
+        ),
+        "stop_after_idle": PUBSUB["stop_after_idle"],
     },
 }
 _ONLY_WITH = {
@@ -65,7 +86,6 @@ _ONLY_WITH = {
     ),
     "input_files": ("now",),
 }
-_BATCHES = ("state", "bundle")
 _OWN_SOURCE = ("watermark_slack", "readers", "restart_grace", "stop_after_idle")
 
 

@@ -1,8 +1,9 @@
 """The audit: what is expected of tables, and whether the layers of a span agree, by identity.
 
 Each distinct message of the archive must have its event in a curated table, or be late, or be in
-the quarantine with a reason; each row must come from a message; and metrics must count the events
-that are there. What was found goes to `ops.audit` and to the terminal.
+the quarantine with a reason; each row must come from a message; metrics must count the events that
+are there, and Bigtable serve what they add up to. What was found goes to `ops.audit` and to the
+terminal.
 
     python -m pipelines.audit --input_archive=archive --rows=rows --quarantine=quarantine \
         --from=2026-01-31T00:00:00Z --to=2026-02-01T00:00:00Z
@@ -10,6 +11,7 @@ that are there. What was found goes to `ops.audit` and to the terminal.
 No Beam pipeline: BigQuery does the work of the checks, and the archive is read here.
 """
 
+import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
@@ -21,6 +23,10 @@ from schemas.audit_lines import audit_lines
 from schemas.audit_rows import AuditedSpan, audit_rows
 from schemas.contract import load_contracts
 from schemas.contract_set import Contracts
+from schemas.coverage import Coverage
+from schemas.curated_records import CuratedRecords
+from schemas.feature_set import FeatureSet, load_features
+from schemas.fold_findings import fold_finding
 from schemas.identify import Identify
 from schemas.layer_counts import comparable
 from schemas.layer_findings import layer_findings
@@ -32,7 +38,9 @@ from schemas.quality_set import load_checks
 from schemas.table_set import TableSet
 from transforms.audit_bigquery import AuditBigQuery
 from transforms.audit_files import AuditFiles
-from transforms.audit_layers import audit_layers
+from transforms.audit_layers import audit_layers, late_for_tiles
+from transforms.compare_folds import Sampling, compare_folds, feature_row_paths
+from transforms.read_tiles import read_tiles
 
 __all__ = ["Tell", "audit", "main", "run"]
 
@@ -46,12 +54,14 @@ def audit(config: AuditConfig, tell: Tell) -> None:
     """Audit; what was found is told, and then appended to `ops.audit`. Nothing else is written.
 
     Raises:
-        QualityError, MetricError, ContractError: a declaration cannot be used.
+        QualityError, MetricError, FeatureError, ContractError: a declaration cannot be used.
         TableError, NothingWrittenError: BigQuery refused something.
-        ObjectStoreError, BadArchiveError: a place cannot be read.
+        ObjectStoreError, BadArchiveError, UnreadableTableError: a place cannot be read.
     """
     contracts = load_contracts(config.contracts)
     metrics = load_metrics(config.metrics, contracts)
+    # Wrong features are told before anything is read.
+    sets = load_features(config.features, contracts) if config.served else []
     checks = load_checks(config.quality, TableSet.of(contracts, metrics))
     tables = _tables(config, contracts)
     tables.check()
@@ -59,6 +69,7 @@ def audit(config: AuditConfig, tell: Tell) -> None:
         *_reconciled(config, tables, contracts),
         *_compared(config, tables, metrics),
         *_checked(config, tables, checks),
+        *_served(config, tables, contracts, sets),
     ]
     tell(findings)
     span = AuditedSpan(config.run, config.places.start, config.places.end, config.now)
@@ -69,7 +80,8 @@ def _tables(config: AuditConfig, contracts: Contracts) -> AuditFiles | AuditBigQ
     if config.rows is not None:
         return AuditFiles(config.rows, contracts)
     assert config.datasets is not None
-    return AuditBigQuery(config.datasets, contracts)
+    declared = {"contracts": config.contracts, "metrics": config.metrics}
+    return AuditBigQuery(config.datasets, contracts, declared)
 
 
 def _reconciled(
@@ -85,13 +97,35 @@ def _compared(
 ) -> Iterator[Finding]:
     for metric in filter(comparable, metrics):
         found = tables.count_layers(metric, config.places.start, config.places.end)
-        yield found or _unmeasured(metric)
+        yield from found or [_unmeasured(metric)]
 
 
 def _unmeasured(metric: Metric) -> Finding:
     table = f"{GOLD}.{metric.name}"
     detail = "no panes of it are there"
     return Finding("curated_counts", table, "audit", "warn", None, "at most 0", False, detail)
+
+
+def _served(
+    config: AuditConfig,
+    tables: AuditFiles | AuditBigQuery,
+    contracts: Contracts,
+    sets: Sequence[FeatureSet],
+) -> Iterator[Finding]:
+    """Compare what is served of a sample of entities with what their curated events add up to."""
+    table, paths = config.served, feature_row_paths(sets)
+    if table is None or not paths:
+        return
+    span = Coverage(config.places.start, config.places.end)
+    found = compare_folds(
+        contracts,
+        sets,
+        tables.records(CuratedRecords(contracts, paths), span),
+        late_for_tiles(config.places.late) if config.places.late else set(),
+        functools.partial(read_tiles, table),
+        Sampling(span, config.sample_entities, config.now),
+    )
+    yield fold_finding(found, table.table)
 
 
 def _checked(

@@ -2,15 +2,18 @@
 
 import argparse
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import shared_options as shared
 from pipelines.common_arguments import DECLARED
+from pipelines.option_words import Kind, Words
 from pipelines.options import (
     UsageError,
     add_options,
+    count,
     duration,
     moment,
     path,
@@ -18,7 +21,8 @@ from pipelines.options import (
     required,
     text,
 )
-from schemas.credentials import BIGQUERY, require_credentials
+from schemas.bigtable_table import TableName
+from schemas.credentials import BIGQUERY, BIGTABLE, require_credentials
 from schemas.locations import is_remote, write_problem
 from schemas.table_names import Datasets
 from schemas.tables import TableError
@@ -30,7 +34,7 @@ from transforms.object_store import check_path
 
 __all__ = ["AuditConfig", "AuditOptions"]
 
-_GROUPS = {
+_GROUPS: dict[str, Mapping[str, str]] = {
     "what is audited": {
         "input_archive": "root of the raw archive",
         "source": "of the archive, where others of it feed other tables (default: all)",
@@ -47,6 +51,14 @@ _GROUPS = {
         "quarantine": "folder of the jobs' --quarantine_output",
         "late": "folder of a job's --late_output",
     },
+    "values that are served, compared for a sample": {
+        "bigtable_table": Words(
+            "Bigtable table that the hot path writes, projects/P/instances/I/tables/T",
+            Kind.BIGTABLE,
+        ),
+        "sample_entities": Words("entities of each feature set", Kind.COUNT, default="100"),
+        "features": DECLARED["features"],
+    },
     "what is declared": {
         "quality": "file or folder of checks (default: the shipped ones)",
         "contracts": DECLARED["contracts"],
@@ -60,6 +72,7 @@ _GROUPS = {
     },
 }
 _TABLES = ("rows", "bigquery_project")
+_SERVED = ("sample_entities", "features")
 
 
 class AuditOptions(PipelineOptions):
@@ -80,6 +93,9 @@ class AuditConfig:
     quality: str | None
     contracts: str | None
     metrics: str | None
+    served: TableName | None
+    features: str | None
+    sample_entities: int
     max_future: int
     max_event_bytes: int
     run: str
@@ -97,7 +113,7 @@ class AuditConfig:
         now = moment("now", given.now)
         now = time.time_ns() // 1000 if now is None else now
         is_files = shared.only_one(given, _TABLES) == "rows"
-        refuse_idle(given, {"bigquery_project": ("dataset_prefix",)})
+        refuse_idle(given, {"bigquery_project": ("dataset_prefix",), "bigtable_table": _SERVED})
         return cls(
             places=_places(given),
             rows=_folder("rows", given.rows) if is_files else None,
@@ -105,6 +121,9 @@ class AuditConfig:
             quality=path(given.quality),
             contracts=path(given.contracts),
             metrics=path(given.metrics),
+            served=_served(given.bigtable_table),
+            features=path(given.features),
+            sample_entities=count("sample_entities", given.sample_entities, 100, 1_000_000),
             max_future=duration("max_future", given.max_future, "1d"),
             max_event_bytes=shared.size("max_event_bytes", given.max_event_bytes, 1_000_000),
             run=shared.run_id(given.run_id, now),
@@ -157,6 +176,14 @@ def _folder(name: str, value: object) -> str | None:
         msg = f"--{name}={folder}: {problem}"
         raise UsageError(msg)
     return folder
+
+
+def _served(value: object) -> TableName | None:
+    name = shared.table(value)
+    if name is None:
+        return None
+    require_credentials(f"--bigtable_table={name}", BIGTABLE)
+    return TableName.parse(name)
 
 
 def _datasets(given: AuditOptions) -> Datasets:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import shared_options as shared
+from pipelines.common_arguments import CODEC, OUTPUTS
+from pipelines.option_words import Kind, Words
 from pipelines.options import (
     UsageError,
     add_options,
@@ -28,19 +30,31 @@ __all__ = ["CompactArchiveConfig", "CompactArchiveOptions"]
 
 _GROUPS = {
     "what is compacted": {
-        "archive": "the raw archive: local or gs://, its root or .../raw/events",
-        "source": "one source of it (default: all)",
-        "from": "first hour of publishing, RFC 3339 (default: the first)",
-        "to": "hour at which to end (default: what is settled)",
-        "settle": "how long ago an hour must have ended (default 1h)",
+        "archive": Words(
+            "the raw archive: its root or .../raw/events",
+            Kind.FOLDER,
+            example="gs://my-archive",
+            needed=True,
+        ),
+        "source": Words("one source of it (default: all)", example="my-events"),
+        "from": Words("first hour of publishing, RFC 3339 (default: the first)", Kind.MOMENT),
+        "to": Words("hour at which to end (default: what is settled)", Kind.MOMENT),
+        "settle": Words("how long ago an hour must have ended", Kind.DURATION, default="1h"),
     },
     "how": {
-        "target_bytes": "size of an object, such as 128MB (the default)",
-        "codec": "zstd (default), deflate or null",
-        "recompress": "true: write objects of another codec again",
-        "grace": "how long what is replaced is kept (default 1d)",
-        "dry_run": "true: print what would be done, and launch nothing",
-        "counters_output": "file for the counters of the run",
+        "target_bytes": Words("size of an object", Kind.SIZE, default="128MB"),
+        "codec": CODEC,
+        "recompress": Words(
+            "true: write objects of another codec again", Kind.FLAG, default="false"
+        ),
+        "grace": Words("how long what is replaced is kept", Kind.DURATION, default="1d"),
+        "dry_run": Words(
+            "true: print what would be done, and launch nothing",
+            Kind.FLAG,
+            default="false",
+            awaited=True,
+        ),
+        "counters_output": OUTPUTS["counters_output"],
     },
 }
 # An object is in memory while it is written.

@@ -67,6 +67,7 @@ WINDOWS = (
     "late",
     "windows_withheld",
     "windows_reopened",
+    "rejects_too_late",
     "panes_early",
     "panes_on_time",
     "panes_late",

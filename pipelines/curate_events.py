@@ -8,18 +8,17 @@ refused on the way ends in the quarantine with its original bytes.
         --rows_output=rows --quarantine_output=quarantine
 """
 
-import dataclasses
 import sys
 
 import apache_beam as beam
 
 from pipelines.counters import CURATED
+from pipelines.curate_launch import settled
 from pipelines.curate_options import CurateConfig, CurateOptions
 from pipelines.curate_steps import curate_batch, curate_stream
 from pipelines.job import Job
-from pipelines.quarantine import quarantine
+from pipelines.quarantine import index_and_quarantine, quarantine
 from pipelines.read_events import read_events
-from pipelines.replay import planned
 from schemas.contract import load_contracts
 from schemas.pseudonym import check_key
 from transforms.keep_once import KeepOnce
@@ -29,6 +28,7 @@ __all__ = ["JOB", "build", "main", "run"]
 
 def build(pipeline: beam.Pipeline, config: CurateConfig) -> None:
     """Put the job together."""
+    assert config.rows is not None
     contracts = load_contracts(config.contracts)
     # Workers load the key themselves; here it is only checked, before anything is launched.
     check_key(contracts, config.pseudonym_key)
@@ -40,14 +40,8 @@ def build(pipeline: beam.Pipeline, config: CurateConfig) -> None:
         copies = rejected | "FlattenCopies" >> beam.Flatten()
         rejected = [copies | "KeepOnce" >> KeepOnce()]
     together = [*rejected, *unreadable, *curated.rows]
-    _ = together | "FlattenRejected" >> beam.Flatten() | "Quarantine" >> quarantine(config)
-
-
-def _settled(config: CurateConfig) -> CurateConfig | None:
-    if config.replay is None:
-        return config
-    replay = planned(config.replay)
-    return None if replay is None else dataclasses.replace(config, replay=replay)
+    refused = together | "FlattenRejected" >> beam.Flatten()
+    index_and_quarantine(refused, config.rows, quarantine(config))
 
 
 JOB = Job(
@@ -56,7 +50,8 @@ JOB = Job(
     CurateConfig.of,
     build,
     CURATED,
-    _settled,
+    settled,
+    at_least_once=True,
 )
 run = JOB.run
 main = JOB.main

@@ -3,11 +3,13 @@
 import argparse
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import shared_options as shared
-from pipelines.common_arguments import DECLARED, EVENT_BOUNDS, SOURCE
+from pipelines.common_arguments import DECLARED, EVENT_BOUNDS, OUTPUTS, RUN, SOURCE
+from pipelines.option_words import Kind, Words
 from pipelines.options import (
     UsageError,
     add_options,
@@ -18,11 +20,13 @@ from pipelines.options import (
     refuse_idle,
     subscription,
 )
-from pipelines.read_events import INPUTS, PUBSUB, EventInput, pubsub_values
+from pipelines.read_events import INPUTS, LIVE_ONLY_WITH, PUBSUB, EventInput, pubsub_values
 from pipelines.replay_options import REPLAY, ReplayConfig
 from pipelines.row_options import ROWS, ROWS_ONLY_WITH, row_sink
+from pipelines.warm_options import WARM, WarmConfig
 from schemas.contract import load_contracts
-from schemas.ops_tables import DRIFT
+from schemas.ops_tables import DRIFT, QUARANTINE
+from schemas.other_jobs import CURATED
 from schemas.row_sink import RowSink
 from schemas.silver_tables import silver_table
 from schemas.tables import Table
@@ -33,23 +37,23 @@ _GROUPS = {
     "source, one of": {**SOURCE, "input_archive": REPLAY["input_archive"]},
     "sinks; one of the first two": {
         **ROWS,
-        "quarantine_output": "folder for what was refused, with its bytes",
-        "counters_output": "file for the counters of a run that ends",
+        **OUTPUTS,
     },
     "what is declared": {
         "contracts": DECLARED["contracts"],
         "pseudonym_key": DECLARED["pseudonym_key"],
     },
     "bounds": {
-        "horizon": "how late a copy may be in a stream (default 1d)",
-        "shards": "parallelism of the stateful steps (default 16)",
+        "horizon": Words("how late a copy may be in a stream", Kind.DURATION, default="1d"),
+        "shards": RUN["shards"],
         **EVENT_BOUNDS,
-        "now": "RFC 3339 time of the launch (default: the clock)",
+        "now": RUN["now"],
     },
     "reading an archive": {name: REPLAY[name] for name in REPLAY if name != "input_archive"},
     "reading Pub/Sub": PUBSUB,
+    "a warm start": WARM,
 }
-_ONLY_WITH = {"input_subscription": tuple(PUBSUB), **ROWS_ONLY_WITH}
+_ONLY_WITH = {**LIVE_ONLY_WITH, **ROWS_ONLY_WITH}
 
 
 class CurateOptions(PipelineOptions):
@@ -68,14 +72,14 @@ class CurateConfig(EventInput):
     that the job writes.
     """
 
+    job: ClassVar[str] = CURATED
+
     rows: RowSink | None
     tables: tuple[Table, ...]
     counters_output: str | None
     contracts: str | None
     pseudonym_key: str | None
-    horizon: int
     shards: int
-    max_future: int
     max_event_bytes: int
 
     @classmethod
@@ -104,7 +108,7 @@ class CurateConfig(EventInput):
             input_subscription=subscription(given.input_subscription),
             input_files=path(given.input_files),
             replay=replay,
-            warm=None,
+            warm=WarmConfig.of(given),
             rows=None
             if plans_only
             else row_sink(given, tables, bounded=not live, now=now, run=run),
@@ -124,4 +128,4 @@ class CurateConfig(EventInput):
 
 def _tables(location: str | None) -> tuple[Table, ...]:
     contracts = load_contracts(location)
-    return (*(silver_table(contracts, name) for name in contracts.types), DRIFT)
+    return (*(silver_table(contracts, name) for name in contracts.types), DRIFT, QUARANTINE)

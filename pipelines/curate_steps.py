@@ -7,15 +7,17 @@ from apache_beam.pvalue import PCollection
 from pipelines.curate_options import CurateConfig
 from schemas.contract_set import Contracts
 from schemas.coverage import Coverage
-from schemas.packs import EventPack, RawPack
+from schemas.packs import RawPack
 from schemas.rejected import Rejected
 from schemas.row_packs import RowPack
 from schemas.times import SECOND
-from transforms.choose_rows import ChooseRows, WriteChosenRows
+from transforms.choose_rows import ChooseRows
 from transforms.curate import CuratePacks
 from transforms.decode import DecodePacks
-from transforms.decode_rows import DecodeRows
 from transforms.deduplicate import DeduplicatePacks, RejectConflicts
+from transforms.make_rows import Curation
+from transforms.shard_messages import ShardMessages
+from transforms.write_chosen_rows import WriteChosenRows
 from transforms.write_rows import WriteRows
 
 __all__ = ["CuratedMessages", "curate_batch", "curate_stream"]
@@ -49,27 +51,25 @@ def curate_stream(
 def curate_batch(
     packs: PCollection[RawPack], config: CurateConfig, contracts: Contracts
 ) -> CuratedMessages:
-    """Decode and make rows in one go, then choose among copies: nothing is decoded twice."""
-    decoded = packs | "Decode" >> DecodeRows(
+    """Bring copies together, then decode each message once, choose, and make rows in one go."""
+    shards = packs | "Shard" >> ShardMessages(contracts, config.shards, config.max_event_bytes)
+    curation = Curation(
         contracts,
         config.pseudonym_key,
         config.now,
-        config.shards,
         config.max_future,
         config.max_event_bytes,
         _span(config),
     )
     refused: list[PCollection[Rejected]] = []
-    conflicts: PCollection[EventPack]
     if config.rows is not None and config.rows.method == "files":
-        writing = WriteChosenRows(contracts, config.rows.path)
-        conflicts = (decoded.packs | "WriteRows" >> writing).conflicts
+        written = shards | "WriteRows" >> WriteChosenRows(curation, config.rows.path)
+        rejected, conflicts = written.rejected, written.conflicts
     else:
-        chosen = decoded.packs | "Deduplicate" >> ChooseRows(contracts)
-        conflicts = chosen.conflicts
+        chosen = shards | "Choose" >> ChooseRows(curation)
+        rejected, conflicts = chosen.rejected, chosen.conflicts
         refused = [_written(chosen.rows, config)]
-    rejected = conflicts | "RejectConflicts" >> RejectConflicts()
-    return CuratedMessages([decoded.rejected, rejected], refused)
+    return CuratedMessages([rejected, conflicts | "RejectConflicts" >> RejectConflicts()], refused)
 
 
 def _written(rows: PCollection[RowPack], config: CurateConfig) -> PCollection[Rejected]:

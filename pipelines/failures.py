@@ -11,7 +11,8 @@ __all__ = ["known_failure", "only_their_line"]
 
 _FAILURE = re.compile(
     r"(?:SubscriptionError|NothingWrittenError|ObjectStoreError|PseudonymError|"
-    r"UnreadableFileError|BadArchiveError|LeftUndoneError|LoadFailedError): "
+    r"UnreadableFileError|BadArchiveError|LeftUndoneError|LoadFailedError|TableError|"
+    r"UnfilledRowError): "
     r"(.+?)(?= \[while running|\\n|\n|$)"
 )
 

@@ -16,7 +16,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from pipelines.counters import HOT_PATH
-from pipelines.hot_path_launch import log_repair, settled
+from pipelines.hot_path_launch import repair_of, settled
 from pipelines.hot_path_options import SECOND, HotPathConfig, HotPathOptions
 from pipelines.job import Job
 from pipelines.quarantine import quarantine
@@ -32,6 +32,7 @@ from transforms.deduplicate import DeduplicatePacks, RejectConflicts
 from transforms.extract_changes import ExtractChanges
 from transforms.fold_entities import FoldEntities
 from transforms.keep_once import KeepOnce
+from transforms.log_repairs import LogRepairedSpan
 from transforms.write_cell_lines import WriteCellLines
 from transforms.write_cells import ROWS_PER_REQUEST, WriteCells
 from transforms.write_late import WriteLate
@@ -89,6 +90,9 @@ def _write(rows: PCollection[RowChange], config: HotPathConfig) -> list[PCollect
         max_rows_per_request=min(ROWS_PER_REQUEST, rate or ROWS_PER_REQUEST),
         flow_control=config.flow_control,
     )
+    repair = repair_of(config)
+    if config.replay and repair:
+        _ = written.written | "LogRepair" >> LogRepairedSpan(config.replay.archive, repair)
     return [written.rejected]
 
 
@@ -99,7 +103,6 @@ JOB = Job(
     build,
     HOT_PATH,
     settled,
-    finish=log_repair,
 )
 run = JOB.run
 main = JOB.main

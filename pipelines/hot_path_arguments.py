@@ -4,9 +4,19 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.common_arguments import DECLARED, EVENT_BOUNDS, SOURCE, TABLE
+from pipelines.common_arguments import (
+    CELLS,
+    COVERS_FROM,
+    DECLARED,
+    EVENT_BOUNDS,
+    OUTPUTS,
+    RUN,
+    SOURCE,
+    TABLE,
+)
+from pipelines.option_words import Kind, Words
 from pipelines.options import add_options
-from pipelines.read_events import PUBSUB
+from pipelines.read_events import LIVE_ONLY_WITH, PUBSUB
 from pipelines.replay_options import REPLAY
 from pipelines.warm_options import WARM
 
@@ -18,29 +28,32 @@ _GROUPS = {
         "input_archive": REPLAY["input_archive"],
     },
     "sinks; the first two exclude each other": {
-        "bigtable_table": "projects/P/instances/I/tables/T",
-        "cells_output": "folder for the same cells as NDJSON",
-        "quarantine_output": "folder for what was refused, with its bytes",
-        "late_output": "folder for late events, pseudonymised",
-        "counters_output": "file for the counters of a run that ends",
-        "write_mode": "upsert (default), or repair of a span of the archive",
+        **CELLS,
+        "quarantine_output": OUTPUTS["quarantine_output"],
+        "late_output": Words("folder for late events, pseudonymised", Kind.OUTPUT_FOLDER),
+        "counters_output": OUTPUTS["counters_output"],
+        "write_mode": Words(
+            "how tiles are written; a repair replaces those of a span of the archive",
+            Kind.CHOICE,
+            default="upsert",
+            choices=("upsert", "repair"),
+        ),
         **TABLE,
     },
     "what is declared": DECLARED,
     "bounds": {
-        "horizon": "how late an event or a copy may be (default 1d)",
-        "shards": "parallelism of the stateful steps (default 16)",
+        "horizon": Words("how late an event or a copy may be", Kind.DURATION, default="1d"),
+        "shards": RUN["shards"],
         **EVENT_BOUNDS,
-        "covers_from": "launch, beginning or an RFC 3339 time",
-        "now": "RFC 3339 time of the launch (default: the clock)",
+        "covers_from": COVERS_FROM,
+        "now": RUN["now"],
     },
     "reading an archive": {name: REPLAY[name] for name in REPLAY if name != "input_archive"},
     "reading Pub/Sub": PUBSUB,
     "a warm start": WARM,
 }
 ONLY_WITH = {
-    "input_subscription": (*PUBSUB, "warm_from_archive"),
-    "warm_from_archive": ("warm_span", "warm_source"),
+    **LIVE_ONLY_WITH,
     "bigtable_table": tuple(TABLE),
 }
 """Options that do nothing without another one."""

@@ -1,8 +1,6 @@
-"""What the hot path has to settle before it is built, and what it leaves at its end."""
+"""What the hot path has to settle before it is built, and what a repair leaves at its end."""
 
 import dataclasses
-
-from apache_beam.runners.runner import PipelineResult
 
 from pipelines.hot_path_options import HotPathConfig
 from pipelines.options import UsageError
@@ -14,9 +12,8 @@ from schemas.durations import format_duration
 from schemas.feature_set import FeatureSet, load_features
 from schemas.locations import is_remote, write_problem
 from schemas.repairs import Repair
-from transforms.log_repairs import write_repair
 
-__all__ = ["log_repair", "settled"]
+__all__ = ["repair_of", "settled"]
 
 
 def settled(config: HotPathConfig) -> HotPathConfig | None:
@@ -37,7 +34,8 @@ def settled(config: HotPathConfig) -> HotPathConfig | None:
             _require_writable(replay.archive)
         return dataclasses.replace(config, replay=replay)
     if config.warm is not None:
-        warm, covers_from = prepared(config.warm, _live(config))
+        live = LiveJob.of(config, longest_tile(_features(config)))
+        warm, covers_from = prepared(config.warm, live)
         return dataclasses.replace(config, warm=warm, coverage=Coverage(covers_from))
     if config.input_subscription and config.coverage.start == config.now:
         tiles = tile_lengths(_features(config))
@@ -45,42 +43,27 @@ def settled(config: HotPathConfig) -> HotPathConfig | None:
     return config
 
 
-def log_repair(config: HotPathConfig, result: PipelineResult) -> None:
-    """Leave a record of a repair that succeeded beside the archive that it was computed from.
+def repair_of(config: HotPathConfig) -> Repair | None:
+    """Return the record that a repair of a table leaves beside the archive; None of other runs.
 
     By it a release from the quarantine knows which refused changes would bring back old values.
-
-    Raises:
-        ObjectStoreError: it cannot be written.
     """
     replay, table = config.replay, config.bigtable_table
-    if replay is not None and replay.repair and table:
-        start, end = replay.span.start, replay.span.end
-        repair = Repair(
-            table=table, run=replay.run_id, started_at=replay.started_at, start=start, end=end
-        )
-        write_repair(replay.archive, repair)
+    if replay is None or not replay.repair or not table:
+        return None
+    return Repair(
+        table=table,
+        run=replay.run_id,
+        started_at=replay.started_at,
+        start=replay.span.start,
+        end=replay.span.end,
+    )
 
 
 def _require_writable(archive: str) -> None:
     if problem := write_problem(archive, is_file=False):
         msg = f"--input_archive={archive}: a repair leaves its record there, but it {problem}"
         raise UsageError(msg)
-
-
-def _live(config: HotPathConfig) -> LiveJob:
-    return LiveJob(
-        config.input_subscription or "",
-        config.timestamp_attribute,
-        config.now,
-        config.horizon,
-        config.max_future,
-        _tile(config),
-    )
-
-
-def _tile(config: HotPathConfig) -> int:
-    return longest_tile(_features(config))
 
 
 def _features(config: HotPathConfig) -> list[FeatureSet]:

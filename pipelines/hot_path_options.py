@@ -49,9 +49,7 @@ class HotPathConfig(EventInput):
     contracts: str | None
     features: str | None
     pseudonym_key: str | None
-    horizon: int
     shards: int
-    max_future: int
     max_event_bytes: int
     coverage: Coverage
 

@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.runner import PipelineResult
 
 from pipelines.counters import counters_of, write_counters
+from pipelines.on_dataflow import as_typed, is_template, on_dataflow
 from pipelines.on_prism import on_prism
 from pipelines.options import default_runner, exit_status, parse_options
 from pipelines.places import check_places
@@ -34,7 +35,8 @@ class Job(NamedTuple):
     into a pipeline. `counters` are told also where they are zero. Between the two `prepare` returns
     the configuration that is to be built, or None where nothing is to be launched. At the end
     `problem` tells from the counters what was left undone, in one line, or None; and `finish` does
-    what is to be done after a run that succeeded.
+    what is to be done after a run that succeeded. `at_least_once`: whether readers see nothing of a
+    record that a streaming engine hands on twice, behind the dedupe as well.
     """
 
     usage: str
@@ -45,16 +47,22 @@ class Job(NamedTuple):
     prepare: Callable[[Any], Any] = _as_it_is
     problem: Callable[[Mapping[str, int]], str | None] | None = None
     finish: Callable[[Any, PipelineResult], None] = _nothing
+    at_least_once: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of its module, which is also that of its template."""
+        return self.usage.partition("pipelines.")[2].partition(" ")[0]
 
     def run(self, argv: Sequence[str]) -> None:
-        """Build and run the job and wait for its end.
+        """Build and run the job and wait for its end; a template is only written.
 
         Raises:
             ValueError: wrong usage, a wrong declaration, a place that cannot be written, or no
                 credentials, in one line.
             LeftUndoneError: the job has ended, and says what it could not do.
         """
-        options = parse_options(argv, self.options, self.usage)
+        options = parse_options(as_typed(argv, self.options), self.options, self.usage)
         config = self.prepare(self.configure(options))
         if config is None:
             return
@@ -62,10 +70,13 @@ class Job(NamedTuple):
         options.view_as(StandardOptions).streaming = live
         default_runner(options, "BundleBasedDirectRunner" if live else "FnApiRunner")
         check_places(config, options.view_as(StandardOptions).runner)
+        on_dataflow(options, self.options, self.name, at_least_once=self.at_least_once)
         with on_prism(options):
             pipeline = beam.Pipeline(options=options)
             self.build(pipeline, config)
             result = pipeline.run()
+            if is_template(options):
+                return
             result.wait_until_finish()
         self.finish(config, result)
         if config.counters_output:

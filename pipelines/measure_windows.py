@@ -13,6 +13,7 @@ from schemas.pseudonym import check_key
 from schemas.rejected import Rejected
 from schemas.row_packs import RowPack
 from schemas.times import SECOND
+from schemas.window_parts import Pane
 from transforms.decode import DecodePacks
 from transforms.deduplicate import DeduplicatePacks, RejectConflicts
 from transforms.encode_panes import EncodePanes
@@ -25,11 +26,12 @@ __all__ = ["MeasuredWindows", "measure_windows"]
 
 
 class MeasuredWindows(NamedTuple):
-    """Rows of panes, events that were late for a window, and what was refused on the way."""
+    """Rows of panes, late events, what was refused on the way, and the panes themselves."""
 
     panes: PCollection[RowPack]
     late: PCollection[LateEvent]
     rejected: list[PCollection[Rejected]]
+    told: PCollection[Pane]
 
 
 def measure_windows(pipeline: beam.Pipeline, config: WindowConfig) -> MeasuredWindows:
@@ -62,4 +64,4 @@ def measure_windows(pipeline: beam.Pipeline, config: WindowConfig) -> MeasuredWi
         config.metrics, config.horizon / SECOND, *config.coverage, config.generation
     )
     rows = panes | "EncodePanes" >> EncodePanes(config.metrics)
-    return MeasuredWindows(rows, extracted.late, [rejected, *unreadable])
+    return MeasuredWindows(rows, extracted.late, [rejected, *unreadable], panes)

@@ -7,6 +7,7 @@ from pipelines.options import UsageError, runs_here
 from pipelines.row_options import check_rows
 from schemas.credentials import BIGTABLE, PUBSUB, require_credentials
 from schemas.locations import is_remote, write_problem
+from transforms.check_family import check_family
 from transforms.object_store import check_path
 from transforms.write_cell_lines import is_one_file
 
@@ -19,13 +20,16 @@ def check_places(config: Any, runner: str) -> None:
     """Raise where what a job's configuration names cannot be used; nothing is made or opened.
 
     A configuration has `input_files`, `input_subscription` and `counters_output`, and those of the
-    other places that its job knows; one that makes rows has `rows` and the `tables` they are of.
+    other places that its job knows; one that makes rows has `rows` and the `tables` they are of,
+    the `contracts` that declare these, and `metrics_location` where metrics do.
 
     Whether a bucket, table or subscription exists only its service knows, and says when it is used.
+    Of a table of Bigtable it is asked before, where a configuration has `tile_family`: what it
+    writes beside the table would be there already.
     Where an engine's own machines do the work, only what this process uses is looked at.
 
     Raises:
-        UsageError: an output cannot be written, or a table does not take the rows.
+        UsageError: an output cannot be written, or a table does not take the rows or the cells.
         CredentialsError: a service of Google is named, and there are no credentials.
     """
     if config.counters_output:
@@ -33,7 +37,7 @@ def check_places(config: Any, runner: str) -> None:
     if config.input_files:
         _check_input(config.input_files)
     if sink := getattr(config, "rows", None):
-        check_rows(sink, config.tables, runner)
+        check_rows(sink, config.tables, runner, _declared(config))
     if not runs_here(runner):
         return
     # A dry run that is launched counts, and writes into none of these.
@@ -45,8 +49,26 @@ def check_places(config: Any, runner: str) -> None:
             _check_output(name, path, is_file=is_file)
     if writes and (table := getattr(config, "bigtable_table", None)):
         require_credentials(f"--bigtable_table={table}", BIGTABLE)
+        if family := getattr(config, "tile_family", None):
+            _check_table(table, family, config.app_profile)
     if config.input_subscription:
         require_credentials(f"--input_subscription={config.input_subscription}", PUBSUB)
+
+
+def _check_table(table: str, family: str, app_profile: str | None) -> None:
+    try:
+        check_family(table, family, app_profile)
+    except ValueError as error:
+        msg = f"--bigtable_table={error}"
+        raise UsageError(msg) from None
+
+
+def _declared(config: Any) -> dict[str, str | None]:
+    """Return the options by which the tables of a job are declared."""
+    return {
+        "contracts": config.contracts,
+        "metrics": getattr(config, "metrics_location", None),
+    }
 
 
 def _check_output(name: str, path: str, *, is_file: bool) -> None:

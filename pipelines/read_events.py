@@ -1,12 +1,13 @@
 """Where the messages of a job come from: a subscription, files or the raw archive."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 
+from pipelines.option_words import Kind, Words
 from pipelines.options import UsageError, count, duration, one_of, text
 from pipelines.replay_options import ReplayConfig
 from pipelines.warm_options import WarmConfig
@@ -18,18 +19,25 @@ from transforms.read_archive import ReadArchive
 from transforms.read_lines import ReadLines
 from transforms.read_messages import SOURCES, ReadMessages
 
-__all__ = ["INPUTS", "PUBSUB", "EventInput", "pubsub_values", "read_events"]
+__all__ = ["INPUTS", "LIVE_ONLY_WITH", "PUBSUB", "EventInput", "pubsub_values", "read_events"]
 
 INPUTS = ("input_subscription", "input_files", "input_archive")
 """The options that name a source, of which a job takes one."""
 PUBSUB = {
-    "pubsub_source": "auto (default), beam or portable",
-    "timestamp_attribute": "attribute that holds the event time",
-    "watermark_slack": "own source: default 2s",
-    "readers": "own source: parallel readers (default 2)",
-    "stop_after_idle": "own source: end after this idle time",
+    "pubsub_source": Words(
+        "how the subscription is read", Kind.CHOICE, default="auto", choices=SOURCES
+    ),
+    "timestamp_attribute": Words("attribute that holds the event time", example="event_time"),
+    "watermark_slack": Words("own source: slack of the watermark", Kind.DURATION, default="2s"),
+    "readers": Words("own source: parallel readers", Kind.COUNT, default="2"),
+    "stop_after_idle": Words("own source: end after this idle time", Kind.DURATION),
 }
 """The options of reading Pub/Sub, for `add_options`; they go with a subscription."""
+LIVE_ONLY_WITH = {
+    "input_subscription": (*PUBSUB, "warm_from_archive"),
+    "warm_from_archive": ("warm_span", "warm_source"),
+}
+"""What of a live job, with a warm start or without, does nothing without another option."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +47,21 @@ class EventInput:
     And of what it refuses: `quarantine_output` may be "" where nothing but a plan is wanted.
 
     Times in microseconds. `replay` is None where no archive is read, `warm` where the start is no
-    warm one; `now` is that of the launch.
+    warm one; `now` is that of the launch. In a stream copies of an event are at most `horizon`
+    apart, and an event is at most `max_future` ahead of its publish time. `job` is the name that
+    stands in the quarantine, by which a release tells whose rows a message was for; that of the hot
+    path is empty.
     """
+
+    job: ClassVar[str] = ""
 
     input_subscription: str | None
     input_files: str | None
     replay: ReplayConfig | None
     warm: WarmConfig | None
     now: int
+    horizon: int
+    max_future: int
     quarantine_output: str
     pubsub_source: str
     timestamp_attribute: str | None

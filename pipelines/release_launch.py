@@ -15,6 +15,7 @@ from pipelines.release_options import ReleaseConfig
 from schemas.archive_layout import HOUR
 from schemas.credentials import require_credentials
 from schemas.locations import is_remote, write_problem
+from schemas.other_jobs import INSTEAD
 from schemas.rejected import Reason
 from schemas.replay_plan import readable
 from transforms.archive_manifest import read_marker
@@ -26,7 +27,7 @@ from transforms.object_store import list_objects
 from transforms.plan_replay import first_published
 from transforms.release_outcomes import OUTCOMES, Outcome
 
-__all__ = ["launched", "report", "told"]
+__all__ = ["launched", "left_to_others", "report", "told"]
 
 _CHANGES = {"step": "WriteCells", "reason": Reason.MUTATION_REFUSED.value}
 _TABLE = (
@@ -38,6 +39,7 @@ _TABLE = (
     Outcome.ALREADY_RELEASED,
     Outcome.UNRELEASABLE,
     Outcome.OTHER_TABLE,
+    Outcome.OTHER_JOB,
 )
 
 
@@ -85,14 +87,45 @@ def launched(config: ReleaseConfig) -> ReleaseConfig:
 
 
 def report(config: ReleaseConfig, result: PipelineResult) -> None:
-    """Print what a dry run has found; of any other run its counters tell."""
+    """Print what a dry run has found, and what is for other jobs; of the rest its counters tell."""
+    counters = counters_of(result)
+    line = _of_others(counters)
+    if line and not left_to_others(counters):
+        sys.stderr.write(f"{line}\n")
     if not config.dry_run:
         return
     query = MetricsFilter().with_namespace(NAMESPACE).with_name(TOUCHED_HOUR)
     hours = [each.committed for each in result.metrics().query(query)["distributions"]]
     ends = [(each.min, each.max) for each in hours if each is not None and each.count]
     span = (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
-    sys.stdout.write("\n".join(told(counters_of(result), span)) + "\n")
+    sys.stdout.write("\n".join(told(counters, span)) + "\n")
+
+
+def left_to_others(counters: Mapping[str, int]) -> str | None:
+    """Return the line about what other jobs refused, where there was nothing else to release.
+
+    >>> left_to_others({"other_job": 2, "other_job.curate_events": 2, "now_good": 1})
+    >>> line = left_to_others({"other_job": 2, "other_job.curate_events": 2})
+    >>> line.startswith("2 messages were refused by curate_events, whose tables no release fills")
+    True
+    """
+    none_of_these = (Outcome.OTHER_JOB, Outcome.UNRELEASABLE)
+    others = any(counters.get(name) for name in OUTCOMES if name not in none_of_these)
+    return None if others else _of_others(counters)
+
+
+def _of_others(counters: Mapping[str, int]) -> str | None:
+    """Return in one line what to do about messages that other jobs refused; None of none."""
+    found = {job: counters.get(f"{Outcome.OTHER_JOB}.{job}", 0) for job in INSTEAD}
+    jobs = [job for job, n in found.items() if n]
+    if not jobs:
+        return None
+    told = " and ".join(f"{found[job]} messages were refused by {job}" for job in jobs)
+    commands = " and ".join(dict.fromkeys(INSTEAD[job] for job in jobs))
+    return (
+        f"{told}, whose tables no release fills: mend the cause, and run {commands} with"
+        " --input_archive over their span (docs/release.md)"
+    )
 
 
 def told(counters: Mapping[str, int], hours: tuple[int, int] | None) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Literal, cast
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import shared_options as shared
-from pipelines.common_arguments import DECLARED, EVENT_BOUNDS, TABLE
+from pipelines.common_arguments import CELLS, DECLARED, EVENT_BOUNDS, OUTPUTS, RUN, TABLE
+from pipelines.option_words import Kind, Words
 from pipelines.options import (
     UsageError,
     add_options,
@@ -23,6 +24,7 @@ from pipelines.options import (
     required,
     text,
 )
+from pipelines.replay_options import REPLAY
 from schemas.events import MIN_MICROS
 from schemas.locations import is_remote
 from schemas.rejected import Reason
@@ -36,33 +38,49 @@ __all__ = ["ReleaseConfig", "ReleaseOptions"]
 
 _GROUPS = {
     "what is released": {
-        "quarantine": "the quarantine: its own folder, local or gs://",
-        "step": "only what this step refused",
-        "reason": "only what was refused for this reason",
-        "from": "first publish time, RFC 3339 (of rejection, where there is none)",
-        "to": "publish time at which to end, itself left out",
-        "max_attempts": "leave out what was handed in as often (default 5)",
-        "on_bad_object": "of the quarantine: fail (default) or quarantine",
+        "quarantine": Words(
+            "the quarantine: its own folder",
+            Kind.FOLDER,
+            example="gs://my-bucket/quarantine",
+            needed=True,
+        ),
+        "step": Words("only what this step refused", example="Decode"),
+        "reason": Words("only what was refused for this reason", example="missing_field"),
+        "from": Words(
+            "first publish time, RFC 3339 (of rejection, where there is none)", Kind.MOMENT
+        ),
+        "to": Words("publish time at which to end, itself left out", Kind.MOMENT),
+        "max_attempts": Words("leave out what was handed in as often", Kind.COUNT, default="5"),
+        "on_bad_object": REPLAY["on_bad_object"],
     },
     "where from and where to": {
-        "input_archive": "the raw archive: local or gs://, its root or .../raw/events",
-        "source": "of the archive; needed where it holds several",
-        "bigtable_table": "projects/P/instances/I/tables/T",
-        "cells_output": "folder for the same cells as NDJSON",
+        "input_archive": REPLAY["input_archive"].as_needed(),
+        "source": REPLAY["source"],
+        **CELLS,
         **TABLE,
     },
     "what is declared, now that it is mended": DECLARED,
     "bounds, as the live job has them": {
-        "horizon": "how late an event may be for the live job (default 1d)",
-        "max_lateness": "how late events were published (default 2x horizon)",
+        "horizon": Words("how late an event may be for the live job", Kind.DURATION, default="1d"),
+        "max_lateness": REPLAY["max_lateness"],
         **EVENT_BOUNDS,
-        "shards": "parallelism of the grouping steps (default 16)",
-        "now": "RFC 3339 time for what has no publish time (default: the clock)",
+        "shards": RUN["shards"],
+        "now": Words(
+            "RFC 3339 time for what has no publish time (default: the clock)", Kind.MOMENT
+        ),
     },
     "the run": {
-        "dry_run": "true: count what would be released, and write nothing",
-        "run_id": "name of the run in the quarantine and in the log of repairs",
-        "counters_output": "file for the counters of the run",
+        "dry_run": Words(
+            "true: count what would be released, and write nothing",
+            Kind.FLAG,
+            default="false",
+            awaited=True,
+        ),
+        "run_id": Words(
+            "name of the run in the quarantine and in the log of repairs",
+            example="release-2026-01-31",
+        ),
+        "counters_output": OUTPUTS["counters_output"],
     },
 }
 _SINKS = ("bigtable_table", "cells_output")

@@ -19,7 +19,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.counters import RELEASE
 from pipelines.job import Job
-from pipelines.release_launch import launched, report
+from pipelines.release_launch import launched, left_to_others, report
 from pipelines.release_options import ReleaseConfig, ReleaseOptions
 from schemas.contract import Contracts, load_contracts
 from schemas.feature_set import FeatureSet, load_features
@@ -168,6 +168,7 @@ JOB = Job(
     build,
     RELEASE,
     launched,
+    problem=left_to_others,
     finish=report,
 )
 run = JOB.run

@@ -4,8 +4,10 @@ import dataclasses
 import logging
 import sys
 import time
+from typing import TypeVar
 
 from pipelines.options import UsageError
+from pipelines.read_events import EventInput
 from pipelines.replay_options import ReplayConfig
 from schemas.credentials import require_credentials
 from schemas.durations import format_duration
@@ -14,7 +16,9 @@ from schemas.replay_plan import ReplayPlan, readable
 from transforms.archive_manifest import read_marker
 from transforms.plan_replay import first_published, plan_replay
 
-__all__ = ["beginning_of", "gap_of", "planned", "refusal", "repair_problem"]
+__all__ = ["beginning_of", "gap_of", "planned", "refusal", "repair_problem", "with_plan"]
+
+_Config = TypeVar("_Config", bound=EventInput)
 
 _LOG = logging.getLogger(__name__)
 _REPAIR = "--write_mode=repair"
@@ -41,7 +45,7 @@ def planned(replay: ReplayConfig, asked: str = _REPAIR) -> ReplayConfig | None:
     marker = read_marker(plan.root, plan.source)
     problem = refusal(replay, plan, marker, time.time_ns() // 1000, asked)
     gap = gap_of(replay, marker)
-    begins = beginning_of(replay, plan) if replay.repair else None
+    begins = beginning_of(replay, plan, asked) if replay.repair else None
     if replay.dry_run:
         _print(replay, plan, problem, {"complete": gap or _COMPLETE, "begins": begins})
         return None
@@ -51,6 +55,17 @@ def planned(replay: ReplayConfig, asked: str = _REPAIR) -> ReplayConfig | None:
         if doubt:
             _LOG.warning("%s", doubt)
     return dataclasses.replace(replay, source=plan.source)
+
+
+def with_plan(config: _Config, asked: str = _REPAIR) -> _Config | None:
+    """Return a job's configuration with its replay planned, None where no more is wanted.
+
+    Raises:
+        ValueError, RuntimeError: as `planned`, in one line.
+    """
+    assert config.replay is not None
+    replay = planned(config.replay, asked)
+    return None if replay is None else dataclasses.replace(config, replay=replay)
 
 
 def refusal(
@@ -93,18 +108,21 @@ def gap_of(replay: ReplayConfig, marker: int | None) -> str | None:
     )
 
 
-def beginning_of(replay: ReplayConfig, plan: ReplayPlan) -> str | None:
+def beginning_of(replay: ReplayConfig, plan: ReplayPlan, asked: str = _REPAIR) -> str | None:
     """Return what to know where the archive begins within the span of a repair; None: before it.
 
-    The marker says up to when the archive is complete, and nothing says from when on.
+    The marker says up to when the archive is complete, and nothing says from when on. `asked` is as
+    in `planned`: a recomputation of windows deletes nothing.
     """
     first = first_published(plan.root, plan.source)
     if first is None or first <= replay.span.start:
         return None
+    repairs = asked == _REPAIR
     return (
-        f"the archive begins with what was published at {readable(first)}, and the repair at "
-        f"{readable(replay.span.start)} (--from): what a live job has counted of earlier messages "
-        "is deleted; unless there were none, begin the span later"
+        f"the archive begins with what was published at {readable(first)}, and the "
+        f"{'repair' if repairs else 'span'} at {readable(replay.span.start)} (--from): what a live "
+        f"job has counted of earlier messages {'is deleted' if repairs else 'counts no more'}; "
+        "unless there were none, begin the span later"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal, cast
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import shared_options as shared
+from pipelines.option_words import Kind, Words
 from pipelines.options import (
     UsageError,
     count,
@@ -23,17 +24,35 @@ from transforms.read_archive import ON_BAD_OBJECT
 __all__ = ["REPLAY", "ReplayConfig"]
 
 REPLAY = {
-    "input_archive": "the raw archive: local or gs://, its root or .../raw/events",
-    "from": "first event time of a replay, RFC 3339",
-    "to": "event time at which it ends, itself left out",
-    "source": "of the archive; needed where it holds several",
-    "max_lateness": "how late events were published (default 2x horizon)",
-    "on_bad_object": "fail (default) or quarantine",
-    "dry_run": "true: print what would be read, and launch nothing; needs no sinks",
-    "events_per_worker_second": f"rate of the estimate (default {EVENTS_PER_WORKER_SECOND})",
-    "max_input_bytes": "refuse to read more, such as 500GB",
-    "max_events_per_second": "most rows a second for the sink",
-    "run_id": "name of the run in quarantine and counters",
+    "input_archive": Words(
+        "the raw archive: its root or .../raw/events",
+        Kind.FOLDER,
+        example="gs://my-archive",
+    ),
+    "from": Words("first event time of a replay, RFC 3339", Kind.MOMENT),
+    "to": Words("event time at which it ends, itself left out", Kind.MOMENT),
+    "source": Words("source of the archive; needed where it holds several", example="my-events"),
+    "max_lateness": Words(
+        "how late events were published (default 2x horizon)", Kind.DURATION, example="2d"
+    ),
+    "on_bad_object": Words(
+        "what an object that cannot be read does",
+        Kind.CHOICE,
+        default="fail",
+        choices=ON_BAD_OBJECT,
+    ),
+    "dry_run": Words(
+        "true: print what would be read, and launch nothing; needs no sinks",
+        Kind.FLAG,
+        default="false",
+        awaited=True,
+    ),
+    "events_per_worker_second": Words(
+        "rate of the estimate of a dry run", Kind.COUNT, default=str(EVENTS_PER_WORKER_SECOND)
+    ),
+    "max_input_bytes": Words("refuse to read more", Kind.SIZE, example="500GB"),
+    "max_events_per_second": Words("most rows a second for the sink", Kind.COUNT, example="5000"),
+    "run_id": Words("name of the run in quarantine and counters", example="repair-2026-01-31"),
 }
 """The options, for `add_options`; all but the first go with it."""
 

@@ -1,8 +1,9 @@
 """The options by which a job that makes rows is told where they go and how."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipelines.option_words import Kind, Words
 from pipelines.options import UsageError, one_of, path, required, runs_here, text
 from pipelines.shared_options import only_one
 from schemas.credentials import BIGQUERY, require_credentials
@@ -13,16 +14,29 @@ from schemas.tables import Table, TableError
 from schemas.times import SECOND
 from transforms.bigquery_connection import bigquery_client
 from transforms.check_tables import check_tables
-from transforms.object_store import check_path
+from transforms.object_store import check_path, has_bucket
 
 __all__ = ["ROWS", "ROWS_ONLY_WITH", "check_rows", "row_sink"]
 
+_METHODS = ("load", "inserts", "storage")
+
 ROWS = {
-    "rows_output": "folder for the rows as NDJSON, one folder for each table",
-    "bigquery_project": "project of the tables",
-    "dataset_prefix": "stands before the name of each dataset, such as dev_",
-    "write_method": "load (bounded input; the default there), inserts, or storage (Dataflow)",
-    "staging": "gs:// folder for what is loaded; with --write_method=load",
+    "rows_output": Words(
+        "folder for the rows as NDJSON, one folder for each table", Kind.OUTPUT_FOLDER
+    ),
+    "bigquery_project": Words("project of the tables in BigQuery", Kind.PROJECT),
+    "dataset_prefix": Words("stands before the name of each dataset", example="dev_"),
+    "write_method": Words(
+        "how rows are written (default: load of bounded input, else inserts)",
+        Kind.CHOICE,
+        example="inserts",
+        choices=_METHODS,
+    ),
+    "staging": Words(
+        "folder in Cloud Storage for what is loaded; with --write_method=load",
+        Kind.OUTPUT_FOLDER,
+        example="gs://my-bucket/staging",
+    ),
 }
 """Options with their words for `--help`."""
 
@@ -30,7 +44,6 @@ ROWS_ONLY_WITH = {"bigquery_project": ("dataset_prefix", "write_method", "stagin
 """Options that do nothing without another one."""
 
 _SINKS = ("rows_output", "bigquery_project")
-_METHODS = ("load", "inserts", "storage")
 _STAGED_FOR = 2 * 86_400 * SECOND
 
 
@@ -68,13 +81,25 @@ def row_sink(given: Any, tables: Sequence[Table], *, bounded: bool, now: int, ru
         raise UsageError(msg) from None
 
 
-def check_rows(sink: RowSink, tables: Sequence[Table], runner: str) -> None:
+def check_rows(
+    sink: RowSink,
+    tables: Sequence[Table],
+    runner: str,
+    declared: Mapping[str, str | None] | None = None,
+) -> None:
     """Raise where a sink cannot be used from here; nothing is made.
 
     Where an engine's own machines do the work, only they see the tables and say what is missing.
 
+    Args:
+        sink: where rows go.
+        tables: all that the job writes.
+        runner: the engine.
+        declared: as given to `check_tables`.
+
     Raises:
-        UsageError: the folder cannot be written, or a table is missing or has other columns.
+        UsageError: the folder cannot be written, the bucket is not there, or a table is missing or
+            has other columns.
         CredentialsError: a service of Google is named, and there are no credentials.
     """
     if not runs_here(runner):
@@ -91,11 +116,14 @@ def check_rows(sink: RowSink, tables: Sequence[Table], runner: str) -> None:
         elif place and (problem := write_problem(place, is_file=False)):
             msg = f"--{option}={place}: {problem}"
             raise UsageError(msg)
+    if is_remote(sink.staging) and not has_bucket(sink.staging):
+        msg = f"--staging={sink.staging}: no such bucket; create it, in the location of the tables"
+        raise UsageError(msg)
     if sink.datasets is not None:
         project = sink.datasets.project
         require_credentials(f"--bigquery_project={project}", BIGQUERY)
         try:
-            check_tables(bigquery_client(project), sink.datasets, tables)
+            check_tables(bigquery_client(project), sink.datasets, tables, declared)
         except TableError as error:
             msg = f"--bigquery_project={project}: {error}"
             raise UsageError(msg) from None

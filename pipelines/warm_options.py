@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipelines import shared_options as shared
+from pipelines.option_words import Kind, Words
 from pipelines.options import UsageError, duration, text
 from schemas.events import MIN_MICROS
 from transforms.follow_archive import runner_problem
@@ -12,9 +13,17 @@ from transforms.follow_archive import runner_problem
 __all__ = ["WARM", "WarmConfig"]
 
 WARM = {
-    "warm_from_archive": "raw archive to read beside the subscription at the start",
-    "warm_span": "age of the oldest unacknowledged message (default: looked at)",
-    "warm_source": "of that archive; needed where it holds several",
+    "warm_from_archive": Words(
+        "raw archive to read beside the subscription at the start",
+        Kind.FOLDER,
+        example="gs://my-archive",
+    ),
+    "warm_span": Words(
+        "age of the oldest unacknowledged message (default: looked at)", Kind.DURATION, example="2h"
+    ),
+    "warm_source": Words(
+        "source of that archive; needed where it holds several", example="my-events"
+    ),
 }
 """The options, for `add_options`; all but the first go with it, and it with a subscription."""
 
@@ -49,7 +58,8 @@ class WarmConfig:
         if problem := runner_problem([runner.rpartition(".")[2]]):
             msg = f"--warm_from_archive: {problem}"
             raise UsageError(msg)
-        if text(given.covers_from):
+        # What covers nothing, and so withholds nothing, has no such option.
+        if text(getattr(given, "covers_from", None)):
             msg = "--covers_from: a warm start covers what it reads; leave it out"
             raise UsageError(msg)
         span = duration("warm_span", given.warm_span, "0") if text(given.warm_span) else None

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from pipelines.read_events import EventInput
 from pipelines.warm_options import WarmConfig
 from schemas.credentials import PUBSUB, require_credentials
 from schemas.feature_set import FeatureSet
@@ -26,7 +27,8 @@ _MARGIN = 15 * 60_000_000
 class LiveJob(NamedTuple):
     """What a start has to know of its job; times in microseconds.
 
-    `now` is the moment of the launch, `longest_tile` the greatest length of its features' tiles.
+    `now` is the moment of the launch, `longest_tile` the greatest length of its features' tiles; 0
+    where it has none, and so withholds nothing.
     """
 
     subscription: str
@@ -34,7 +36,19 @@ class LiveJob(NamedTuple):
     now: int
     horizon: int
     max_future: int
-    longest_tile: int
+    longest_tile: int = 0
+
+    @classmethod
+    def of(cls, config: EventInput, longest_tile: int = 0) -> "LiveJob":
+        """Return what the configuration of a job that reads a subscription says of it."""
+        return cls(
+            config.input_subscription or "",
+            config.timestamp_attribute,
+            config.now,
+            config.horizon,
+            config.max_future,
+            longest_tile,
+        )
 
 
 def longest_tile(features: Iterable[FeatureSet]) -> int:
@@ -60,17 +74,18 @@ def prepared(warm: WarmConfig, job: LiveJob) -> tuple[WarmConfig, int]:
         require_credentials(f"--warm_from_archive={warm.archive}")
     source = only_source(warm.archive, warm.source or None, "warm_source")
     span = warm_span(_oldest(warm, job), job.horizon, job.longest_tile, job.max_future)
+    covered = f"; tiles that begin from {readable(span.covers_from)} on are covered"
     _LOG.info(
-        "warm start: source %s of %s is read from %s on; tiles that begin from %s on are covered",
-        *(source, warm.archive, readable(span.start), readable(span.covers_from)),
+        "warm start: source %s of %s is read from %s on%s",
+        *(source, warm.archive, readable(span.start), covered if job.longest_tile else ""),
     )
     begins = _begins(warm.archive, source)
     if begins is not None and begins > span.start:
         _LOG.warning(
             "warm start: source %s of %s begins at %s, and what was published from %s on is needed:"
-            " if the topic is older than its archive, repair the tiles that begin before %s",
+            " if the topic is older than its archive, %s",
             *(source, warm.archive, readable(begins), readable(span.start)),
-            readable(begins + job.max_future),
+            _lacking(begins, job),
         )
     return dataclasses.replace(warm, source=source, start=span.start), span.covers_from
 
@@ -121,6 +136,16 @@ def _oldest(warm: WarmConfig, job: LiveJob) -> int:
     require_credentials(f"--input_subscription={job.subscription}", PUBSUB)
     found = oldest_waiting(job.subscription, job.timestamp_attribute)
     return (job.now if found is None else min(found, job.now)) - _MARGIN
+
+
+def _lacking(begins: int, job: LiveJob) -> str:
+    """Say what an archive that begins too late leaves undone, or what mends it."""
+    if job.longest_tile:
+        return f"repair the tiles that begin before {readable(begins + job.max_future)}"
+    return (
+        f"copies of what was published before {readable(begins)} are not known as copies, and what "
+        "the last job left unwritten of it is not written"
+    )
 
 
 def _begins(root: str, source: str) -> int | None:

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 
-from pipelines.replay import planned
+from pipelines.replay import with_plan
 from pipelines.warm_start import LiveJob, prepared
 from pipelines.window_options import WindowConfig
 from schemas.coverage import Coverage
@@ -24,19 +24,10 @@ def settled(config: WindowConfig) -> WindowConfig | None:
         ValueError, RuntimeError: as `planned` and `prepared`, in one line.
     """
     if config.replay is not None:
-        replay = planned(config.replay)
-        return None if replay is None else dataclasses.replace(config, replay=replay)
+        return with_plan(config)
     longest = max(metric.windows[-1] for metric in config.metrics)
     if config.warm is not None:
-        live = LiveJob(
-            config.input_subscription or "",
-            config.timestamp_attribute,
-            config.now,
-            config.horizon,
-            config.max_future,
-            longest,
-        )
-        warm, covers_from = prepared(config.warm, live)
+        warm, covers_from = prepared(config.warm, LiveJob.of(config, longest))
         return dataclasses.replace(config, warm=warm, coverage=Coverage(covers_from))
     if config.input_subscription and config.coverage.start == config.now:
         _warn(config, longest)

@@ -8,7 +8,8 @@ ends in the quarantine with its original bytes.
     python -m pipelines.window_metrics --input_files='events/*.ndjson' \
         --rows_output=rows --quarantine_output=quarantine
 
-Windows that late events missed are computed anew by `pipelines.recompute_windows`.
+Windows that late events missed are computed anew by `pipelines.recompute_windows`. Those of metrics
+with `bigtable: true` are cells of a Bigtable table as well.
 """
 
 import sys
@@ -18,7 +19,8 @@ import apache_beam as beam
 from pipelines.counters import WINDOWS
 from pipelines.job import Job
 from pipelines.measure_windows import measure_windows
-from pipelines.quarantine import quarantine
+from pipelines.quarantine import index_and_quarantine, quarantine
+from pipelines.serve_windows import serve_windows
 from pipelines.window_arguments import WindowOptions
 from pipelines.window_launch import settled
 from pipelines.window_options import WindowConfig
@@ -36,8 +38,9 @@ def build(pipeline: beam.Pipeline, config: WindowConfig) -> None:
     late = measured.late | "EncodeLate" >> EncodeLate()
     rows = (measured.panes, late) | "FlattenRows" >> beam.Flatten()
     written = rows | "WriteRows" >> WriteRows(config.rows)
-    together = [*measured.rejected, written.rejected]
-    _ = together | "FlattenRejected" >> beam.Flatten() | "Quarantine" >> quarantine(config)
+    together = [*measured.rejected, written.rejected, *serve_windows(measured.told, config)]
+    refused = together | "FlattenRejected" >> beam.Flatten()
+    index_and_quarantine(refused, config.rows, quarantine(config))
     if config.late_output:
         _ = measured.late | "WriteLate" >> WriteLate(config.late_output)
 

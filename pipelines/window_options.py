@@ -4,12 +4,14 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import shared_options as shared
+from pipelines.cell_options import cell_values
+from pipelines.curated_input import CuratedInput, curated_input, curated_replay
 from pipelines.options import (
     UsageError,
     count,
@@ -22,16 +24,23 @@ from pipelines.options import (
 )
 from pipelines.read_events import INPUTS, EventInput, pubsub_values
 from pipelines.replay_options import ReplayConfig
-from pipelines.row_options import ROWS_ONLY_WITH, row_sink
+from pipelines.row_options import row_sink
 from pipelines.warm_options import WarmConfig
-from pipelines.window_arguments import ONLY_WITH, RecomputeOptions, WindowOptions
+from pipelines.window_arguments import (
+    ONLY_WITH,
+    RECOMPUTE_ONLY_WITH,
+    RecomputeOptions,
+    WindowOptions,
+)
+from schemas.cells import TILE_FAMILY
 from schemas.contract import load_contracts
 from schemas.coverage import Coverage
 from schemas.durations import format_duration
 from schemas.metric import REJECTS, Metric
 from schemas.metric_set import load_metrics
 from schemas.metric_tables import pane_table
-from schemas.ops_tables import LATE, RECOMPUTED
+from schemas.ops_tables import LATE, QUARANTINE, RECOMPUTED
+from schemas.other_jobs import MEASURED
 from schemas.row_sink import RowSink
 from schemas.tables import Table
 
@@ -47,8 +56,12 @@ class WindowConfig(EventInput):
     """The constants of a job that measures windows; times in microseconds.
 
     The dry run of a replay has no `rows`, and may have "" as `quarantine_output`. `tables` are all
-    that the job writes. `generation` is 0 but of a recomputation.
+    that the job writes. Where a metric says `bigtable: true`, `bigtable_table` or `cells_output` is
+    there, else neither. `generation` is 0 but of a recomputation. Where that
+    reads `curated` rows, `replay` says of which span and in which run.
     """
+
+    job: ClassVar[str] = MEASURED
 
     rows: RowSink | None
     tables: tuple[Table, ...]
@@ -56,13 +69,18 @@ class WindowConfig(EventInput):
     counters_output: str | None
     contracts: str | None
     metrics: list[Metric]
+    metrics_location: str | None
     pseudonym_key: str | None
-    horizon: int
     shards: int
-    max_future: int
     max_event_bytes: int
     coverage: Coverage
+    bigtable_table: str | None
+    cells_output: str | None
+    app_profile: str | None
+    flow_control: bool
     generation: int = 0
+    curated: CuratedInput | None = None
+    tile_family: ClassVar[str] = TILE_FAMILY
 
     @classmethod
     def of(cls, options: PipelineOptions) -> "WindowConfig":
@@ -83,7 +101,7 @@ class WindowConfig(EventInput):
             late_output=shared.late_output(given.late_output, live=live),
             coverage=shared.coverage(given.covers_from, common.now, live=live, span=common.span),
             **pubsub_values(given),
-            **common.values(LATE, bounded=not live),
+            **common.values(LATE, QUARANTINE, bounded=not live),
         )
 
     @classmethod
@@ -95,11 +113,9 @@ class WindowConfig(EventInput):
             MetricError, ContractError: a declaration is wrong, in one line.
         """
         given = options.view_as(RecomputeOptions)
-        refuse_idle(given, ROWS_ONLY_WITH)
-        if not text(given.input_archive):
-            msg = "--input_archive is missing: windows are computed anew from the raw archive"
-            raise UsageError(msg)
-        common = _Common(given, repair=True)
+        refuse_idle(given, RECOMPUTE_ONLY_WITH)
+        curated = curated_input(given)
+        common = _Common(given, repair=True, curated=curated)
         assert common.span is not None
         _refuse_idle_span(Coverage(*common.span), common.metrics)
         config = cls(
@@ -109,6 +125,7 @@ class WindowConfig(EventInput):
             late_output=None,
             coverage=Coverage(*common.span),
             generation=_generation(given.generation, common.now),
+            curated=curated,
             **pubsub_values(_Unset()),
             **common.values(RECOMPUTED, bounded=True),
         )
@@ -121,28 +138,30 @@ class WindowConfig(EventInput):
 class _Common:
     """What both command lines have, checked in one way."""
 
-    def __init__(self, given: Any, *, repair: bool) -> None:
+    def __init__(self, given: Any, *, repair: bool, curated: CuratedInput | None = None) -> None:
         self._given = given
         now = moment("now", given.now)
         self.now = time.time_ns() // 1000 if now is None else now
         self._contracts = path(given.contracts)
-        self.metrics = load_metrics(path(given.metrics), load_contracts(self._contracts))
+        self._metrics = path(given.metrics)
+        self.metrics = load_metrics(self._metrics, load_contracts(self._contracts))
         self._horizon = _horizon(given.horizon, self.metrics)
         self._max_future = duration("max_future", given.max_future, "1d")
         if repair and not text(given.max_lateness):
             given.max_lateness = format_duration(max(_LEAST_LATENESS, self._horizon))
-        replay = ReplayConfig.of(given, self.now, self._max_future, self._horizon, repair)
+        bounds = (given, self.now, self._max_future, self._horizon)
+        replay = curated_replay(curated, *bounds) if curated else ReplayConfig.of(*bounds, repair)
         self._replay = None if replay is None else _with_rejects(replay, self.metrics)
         self.span = None if replay is None else (replay.span.start, replay.span.end)
 
-    def values(self, table: Table, *, bounded: bool) -> dict[str, Any]:
-        """Return the values of the options; `table` is what is written beside the panes."""
+    def values(self, *beside: Table, bounded: bool) -> dict[str, Any]:
+        """Return the values of the options; `beside` are written beside the panes."""
         given, replay = self._given, self._replay
         plans_only = replay is not None and replay.dry_run
         if replay is not None and replay.max_events_per_second:
             msg = "--max_events_per_second: rows are written in bulk; leave it out"
             raise UsageError(msg)
-        tables = (*map(pane_table, self.metrics), table)
+        tables = (*map(pane_table, self.metrics), *beside)
         run = shared.run_id(None, self.now) if replay is None else replay.run_id
         quarantine = shared.quarantine_output(given.quarantine_output, plans_only=plans_only)
         sink = None
@@ -157,11 +176,13 @@ class _Common:
             "counters_output": path(given.counters_output),
             "contracts": self._contracts,
             "metrics": self.metrics,
+            "metrics_location": self._metrics,
             "pseudonym_key": shared.pseudonym_key(given.pseudonym_key),
             "horizon": self._horizon,
             "shards": count("shards", given.shards, 16),
             "max_future": self._max_future,
             "max_event_bytes": shared.size("max_event_bytes", given.max_event_bytes, 1_000_000),
+            **cell_values(given, self.metrics, plans_only=plans_only),
         }
 
 

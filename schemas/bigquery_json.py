@@ -51,9 +51,15 @@ def _record(fields: Mapping[str, FieldType]) -> Prepare | None:
     # What is null is left out where that is the default: here it is not.
     nulls = [name for name, each in fields.items() if each.nullable and each.default is not None]
     kept = {name: compile_form(each) for name, each in fields.items() if has_column(each)}
-    steps = [(name, step) for name, step in kept.items() if step is not None]
+    steps = [(name, step) for name, step in kept.items() if step not in (None, _exact)]
+    # Nearly all of them are in their form, so they are only looked at.
+    longs = [name for name, step in kept.items() if step is _exact]
 
     def prepare(record: Any) -> Any:
+        for name in longs:
+            value = getattr(record, name)
+            if value is not None and not -_EXACT <= value <= _EXACT:
+                setattr(record, name, str(value))
         for name, step in steps:
             value = getattr(record, name)
             if value is not None:
@@ -65,7 +71,7 @@ def _record(fields: Mapping[str, FieldType]) -> Prepare | None:
             setattr(record, name, msgspec.UNSET)
         return record
 
-    return prepare if steps or nulls or gone else None
+    return prepare if longs or steps or nulls or gone else None
 
 
 def _vanishes(field: FieldType) -> bool:
@@ -74,6 +80,8 @@ def _vanishes(field: FieldType) -> bool:
 
 
 def _map(values: FieldType) -> Prepare:
+    if has_column(values) and not values.nullable and compile_form(values) is None:
+        return lambda entries: [{"key": key, "value": entries[key]} for key in sorted(entries)]
     member = _member(values)
 
     def prepare(entries: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -27,10 +27,14 @@ _RESERVED = (
 _UNORDERED = ("FLOAT", "BYTES", "RECORD")
 
 
-def checked(table: Table) -> Table:
+def checked(table: Table, what: str = "type") -> Table:
     """Return a table that BigQuery would have as it is described.
 
     The rules are those of its documentation, under "Specifying a schema" and "Quotas and limits".
+
+    Args:
+        table: as it is described.
+        what: of the user's it is made from, type or metric.
 
     Raises:
         TableError: it would not; one line with table, column, problem and remedy.
@@ -39,7 +43,7 @@ def checked(table: Table) -> Table:
     _check_record(table.full_name, "", table.columns)
     count = sum(1 for _ in _all(table.columns))
     if count > _MOST:
-        msg = f"{table.full_name}: {count} columns, and BigQuery takes {_MOST}; split the type"
+        msg = f"{table.full_name}: {count} columns, and BigQuery takes {_MOST}; split the {what}"
         raise TableError(msg)
     deepest = max(map(_depth, table.columns), default=0)
     if deepest > _DEEPEST:

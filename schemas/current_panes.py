@@ -64,10 +64,16 @@ def _zeros(metric: Metric, known: Iterable[PaneKey]) -> dict[PaneKey, _Row]:
     for length in metric.windows if metric.fill else ():
         name = window_name(length)
         starts = [key[1] for key in keys if key[0] == name]
-        spanned = range(min(starts), max(starts) + 1, length) if starts else ()
+        spanned = _spanned(starts, length, metric.fill_within) if starts else ()
         for values in metric.fill:
             shown = [json_value(kind, value) for kind, value in zip(types, values, strict=True)]
             for start in spanned:
                 key = (name, start, *shown)
                 zeros[key] = form.zero(length, start, values)
     return zeros
+
+
+def _spanned(starts: list[int], length: int, within: int) -> range:
+    """Return where windows begin that may be zero: from the first one, but not from long ago."""
+    last, most = max(starts), -(-within // length)
+    return range(max(min(starts), last - (most - 1) * length), last + 1, length)

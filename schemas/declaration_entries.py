@@ -30,6 +30,9 @@ class Entries:
             allowed = ", ".join(form.__struct_fields__)
             msg = f"{self._file}: {label}: {error}; the keys here are {allowed}"
             raise self._kind.error(msg) from error
+        except UnicodeEncodeError as error:
+            msg = f"{self._file}: {label}: a text in it holds half a character; correct it"
+            raise self._kind.error(msg) from error
 
     def at(self, label: str, check: Callable[..., _T], *given: Any) -> _T:
         """Return what a check of an entry returns; its `ValueError` is told with the place."""

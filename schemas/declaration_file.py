@@ -1,5 +1,8 @@
 """Where declarations are and what their YAML holds; nothing about their meaning."""
 
+import collections
+from collections.abc import Hashable
+
 import yaml
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
@@ -59,11 +62,19 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
     keys = [loader.construct_object(key) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            msg = f"key '{key}' is given twice"
-            raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark)
+    # What cannot be a key is refused below.
+    counts = collections.Counter(key for key in keys if isinstance(key, Hashable))
+    if twice := [key for key, count in counts.items() if count > 1]:
+        msg = f"key '{twice[0]}' is given twice"
+        raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark)
     return loader.construct_mapping(node, deep=True)
 
 
+def _text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    """Return a text with halves of characters joined: JSON escapes what is beyond U+FFFF as two."""
+    text = str(loader.construct_scalar(node))
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:str", _text)
 _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)

@@ -12,9 +12,9 @@ from schemas.declaration_error import DeclarationError
 from schemas.field_types import FieldType
 from schemas.values import INT64_MAX, INT64_MIN, Plain
 
-__all__ = ["Condition", "condition", "listed"]
+__all__ = ["LONE_SURROGATE", "Condition", "condition", "listed"]
 
-_LONE_SURROGATE = re.compile("[\\ud800-\\udfff]")
+LONE_SURROGATE = re.compile("[\\ud800-\\udfff]")
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -54,6 +54,9 @@ def listed(path: str, wanted: object) -> list[object]:
     if not values:
         msg = f"where '{path}' lists no value; give one or more"
         raise DeclarationError(msg)
+    if any(isinstance(value, (list, dict, set)) for value in values):
+        msg = f"where '{path}' compares with a list in a list, or a map; give one value or a list"
+        raise DeclarationError(msg)
     return values
 
 
@@ -72,7 +75,7 @@ def _comparable(value: object, field: FieldType) -> Plain | None:
 
 
 def _text(value: object, field: FieldType) -> Plain | None:
-    return value if isinstance(value, str) and _LONE_SURROGATE.search(value) is None else None
+    return value if isinstance(value, str) and LONE_SURROGATE.search(value) is None else None
 
 
 def _uuid(value: object, field: FieldType) -> Plain | None:

@@ -11,9 +11,11 @@ import msgspec
 from schemas.careful_reading import CarefulReading
 from schemas.compression import ENCODING, inflate, is_gzip
 from schemas.contract_set import Contracts
+from schemas.event_bounds import EARLIEST, LATEST, MAX_ID_BYTES, fits, out_of_range
 from schemas.events import RawEvent
 from schemas.field_types import FieldType
 from schemas.normalise import Normalise, compile_normaliser
+from schemas.packs import RawPack
 from schemas.record_types import Record, event_structs
 from schemas.refusal import Refusal, UnusableError, is_final, refusal_of
 from schemas.rejected import Reason
@@ -21,11 +23,6 @@ from schemas.times import DAY, micros, parse_rfc3339
 
 __all__ = ["EARLIEST", "MAX_ID_BYTES", "Decoder", "Reading", "Record", "Refusal"]
 
-EARLIEST = 946_684_800_000_000
-"""2000-01-01T00:00:00Z: no event is older."""
-_LATEST = 253_402_300_799_999_999
-"""9999-12-31T23:59:59.999999Z: a time of that year west of Greenwich has no UTC form."""
-MAX_ID_BYTES = 256
 _SHORT = MAX_ID_BYTES // 4
 
 Reading = tuple[Record, int, str | None]
@@ -40,8 +37,10 @@ class _Stamp(msgspec.Struct):
 
 _IDS = ("event_id", "user_id", "session_id")
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NO_ATTRIBUTES: dict[str, str] = {}
 _stamp = msgspec.json.Decoder(_Stamp).decode
-_seven_digits = re.compile(rb"\.\d{7}").search
+# A fraction of a time, before its offset: numbers may have as many digits and mean no time.
+_seven_digits = re.compile(rb"\.\d{7,}[Zz+-]").search
 
 
 class Decoder:
@@ -96,6 +95,43 @@ class Decoder:
         except _DECODE_ERRORS as error:
             return self._read_carefully(payload, error, reference)
         return self._accept(record, payload, reference, None)
+
+    def read_pack(self, pack: RawPack, now: int) -> list[Reading | Refusal]:
+        """Return what `read` does of each message, quicker; `now` stands in as in `decode`."""
+        times = pack.publish_times or [None] * len(pack)
+        references = [now if time is None else time for time in times]
+        attributes = pack.attributes or [_NO_ATTRIBUTES] * len(pack)
+        columns = pack.payloads, attributes, references
+        text = b"\n".join(pack.payloads)
+        largest = max(map(len, pack.payloads), default=0)
+        if largest > self._max_bytes or any(ENCODING in each for each in pack.attributes or ()):
+            return [*map(self.read, *columns)]
+        strict, normalisers, escaped = self._strict, self._normalisers, b"\\" in text
+        finer = _seven_digits(text) is not None
+        readings: list[Reading | Refusal] = []
+        add = readings.append
+        for payload, attribute, reference in zip(*columns, strict=True):
+            try:
+                record = strict(payload)
+            except _DECODE_ERRORS:
+                add(self.read(payload, attribute, reference))
+                continue
+            time = micros(record.event_timestamp)
+            user, session = record.user_id, record.session_id
+            if (
+                EARLIEST <= time <= reference + self._max_future
+                and time <= LATEST
+                and 0 < len(record.event_id) <= _SHORT
+                and (user is None or 0 < len(user) <= _SHORT)
+                and (session is None or 0 < len(session) <= _SHORT)
+                and not (escaped and b"\\" in payload)
+                and not (finer and _seven_digits(payload))
+            ):
+                usual = type(record) not in normalisers
+                add((record, time, None) if usual else self._normalise(record, time, None))
+            else:
+                add(self._accept(record, payload, reference, None))
+        return readings
 
     def reread(self, payload: bytes, attributes: Mapping[str, str]) -> Record:
         """Decode a payload again that this decoder accepted; `ValueError` for any other."""
@@ -180,12 +216,12 @@ class Decoder:
             and (session is None or 0 < len(session) <= _SHORT)
         ):
             for name in _IDS:
-                if not _fits(getattr(record, name)):
+                if not fits(getattr(record, name)):
                     rule = f"{name}: not 1 to {MAX_ID_BYTES} bytes of UTF-8"
                     return Refusal(Reason.BAD_ID, rule, event_time)
-        latest = _LATEST if reference is None else min(reference + self._max_future, _LATEST)
-        if not EARLIEST <= event_time <= latest:
-            return _out_of_range(event_time)
+        latest = LATEST if reference is None else reference + self._max_future
+        if not EARLIEST <= event_time <= latest or event_time > LATEST:
+            return out_of_range(event_time)
         return self._normalise(record, event_time, drift)
 
     def _normalise(self, record: Record, event_time: int, drift: str | None) -> Reading | Refusal:
@@ -201,20 +237,6 @@ class Decoder:
 def _is_finer(payload: bytes) -> bool:
     fraction = _stamp(payload).event_timestamp[20:27]
     return len(fraction) == 7 and fraction.isdigit()
-
-
-def _fits(identifier: str | None) -> bool:
-    return identifier is None or 0 < len(identifier.encode()) <= MAX_ID_BYTES
-
-
-def _out_of_range(event_time: int) -> Refusal:
-    if event_time < EARLIEST:
-        rule = "event_timestamp: before 2000"
-    elif event_time > _LATEST:
-        rule = "event_timestamp: after the year 9999"
-    else:
-        rule = "event_timestamp: too far ahead of the publish time"
-    return Refusal(Reason.TIME_OUT_OF_RANGE, rule, event_time)
 
 
 def _readable_time(payload: bytes) -> int | None:

@@ -1,83 +1,29 @@
 """Fills columns that a contract gained after an event was curated, from what was unknown then."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from schemas.bigquery_json import compile_form, encode_json
+from schemas.bigquery_json import encode_json
 from schemas.bigquery_schema import UNKNOWN_FIELDS, has_column
-from schemas.contract_set import Contract, Contracts
-from schemas.decoder import Decoder, Refusal
-from schemas.field_types import FieldType
-from schemas.pseudonym import Pseudonymiser, PseudonymKey
+from schemas.contract_set import Contracts
+from schemas.decoder import Refusal
+from schemas.drift_field import DriftField, RefusedValueError
+from schemas.field_types import FieldType, holds_record
+from schemas.pseudonym import PseudonymKey
 from schemas.rejected import Reason
-from schemas.surrogates import has_hidden, hide
-from schemas.unknown_fields import drift_names, members
+from schemas.surrogates import hide
+from schemas.unfilled import may_be_masked
+from schemas.unknown_fields import drift_names, elements, members
 
 __all__ = ["DriftFill"]
 
 _DETAILS = "event_details"
 _TYPE = "event_type"
-_ENVELOPE = (
-    b'{"event_id":"e","event_type":"fill","user_id":"u","event_timestamp":"2026-01-01T00:00:00Z"'
-)
-
-_HALF = Refusal(Reason.BAD_VALUE, "drift: half a character (lone surrogate)")
 
 Row = dict[str, Any]
 _Rest = dict[str, Any]
-
-
-class _RefusedError(ValueError):
-    """A value does not fit the field that is known now."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.detail)
-        self.refusal = refusal
-
-
-class _Field:
-    """Reads values of one field from JSON text, as an event of a contract with that field only."""
-
-    def __init__(
-        self, name: str, field: FieldType, contracts: Contracts, key: PseudonymKey | str | None
-    ) -> None:
-        self._name = name
-        optional = msgspec.structs.replace(field, required=False)
-        details = {name: optional}
-        # The envelope is not looked at, so nothing of it is personal here.
-        envelope = {
-            each: msgspec.structs.replace(it, pii=None)
-            for each, it in contracts.envelope.fields.items()
-        }
-        only = Contracts(
-            {"fill": Contract("fill", "", "", details)},
-            msgspec.structs.replace(contracts.envelope, fields=envelope),
-        )
-        self._decoder = Decoder(only)
-        self._pseudonymiser = Pseudonymiser(only, key)
-        self._prepare = compile_form(FieldType(kind="record", fields=details))
-
-    def read(self, text: Any) -> tuple[Row, Any]:
-        """Return what of a record the value makes, and what of it is unknown still, as JSON text.
-
-        Raises:
-            _RefusedError: the value does not fit.
-        """
-        payload = b'%b,"event_details":{%b:%b}}' % (_ENVELOPE, encode_json(self._name), bytes(text))
-        read = self._decoder.read(payload, {}, None)
-        if isinstance(read, Refusal):
-            raise _RefusedError(read)
-        record, _, drift = read
-        details = self._pseudonymiser.apply(record).event_details
-        if self._prepare is not None:
-            details = self._prepare(details)
-        known = encode_json(details)
-        if has_hidden(known):
-            raise _RefusedError(_HALF)
-        rest = members(members(drift)[_DETAILS])[self._name] if drift else None
-        return msgspec.json.decode(known), rest
 
 
 class DriftFill:
@@ -85,7 +31,8 @@ class DriftFill:
 
     A filled row is the one that the event would have now, made of the same message, but for the
     digest of its content, which is taken of values that a row does not hold, and for defaults of
-    fields that the event did not carry.
+    fields that may be null: whether such a null was sent, nothing tells. A row can be filled
+    whenever its contract gains a field, always from the same drift.
 
     Args:
         contracts: as they are now.
@@ -94,7 +41,7 @@ class DriftFill:
 
     def __init__(self, contracts: Contracts, key: PseudonymKey | str | None) -> None:
         self._contracts, self._key = contracts, key
-        self._fields: dict[tuple[str, str], _Field] = {}
+        self._fields: dict[tuple[str, str], DriftField] = {}
 
     def fill(self, row: Mapping[str, Any], drift: str, ingest_time: str) -> bytes | Refusal | None:
         """Return a row with what is known of its drift now; None: nothing more than before.
@@ -115,17 +62,21 @@ class DriftFill:
         try:
             if _DETAILS in given:
                 inside = filled.setdefault(_DETAILS, {})
-                left = whole.value(inside, details, given[_DETAILS], _DETAILS)
-                given[_DETAILS] = msgspec.Raw(left)
-        except _RefusedError as error:
+                given[_DETAILS] = whole.value(inside, details, given[_DETAILS], _DETAILS)
+                if whole.found:
+                    _Defaults(self, row[_TYPE]).value(inside, details, _DETAILS)
+        except RefusedValueError as error:
             return error.refusal
-        return _ordered(filled, given, details, ingest_time) if whole.found else None
+        names = drift_names(encode_json(given).decode(), {_DETAILS: details})
+        if not whole.found or names == row[UNKNOWN_FIELDS]:
+            return None
+        return _ordered(filled, names, details, ingest_time)
 
-    def field(self, event_type: str, path: str, name: str, field: FieldType) -> _Field:
+    def field(self, event_type: str, path: str, name: str, field: FieldType) -> DriftField:
         """Return what reads the values of a field, compiled once."""
         place = (event_type, path)
         if place not in self._fields:
-            self._fields[place] = _Field(name, field, self._contracts, self._key)
+            self._fields[place] = DriftField(name, field, self._contracts, self._key)
         return self._fields[place]
 
 
@@ -139,16 +90,17 @@ class _Walk:
     def value(self, held: Any, field: FieldType, text: Any, path: str) -> Any:
         """Fill what a row holds of a field; return what is unknown still, as JSON text.
 
-        A field without a column is held nowhere: None.
+        The text is the drift of the field: its unknown parts alone, or, where it was unknown whole
+        when its event came, all of it. A field without a column is held nowhere: None.
         """
         if field.items is None:
-            return encode_json(self._record(held, field, members(text), f"{path}."))
-        rest = {}
-        for place, inner in members(text).items():
-            item = _item(held, field, place)
-            left = self.value(item, field.items, inner, f"{path}[]")
-            rest[place] = msgspec.Raw(left)
-        return encode_json(rest)
+            return msgspec.Raw(encode_json(self._record(held, field, members(text), f"{path}.")))
+        rest = {
+            place: self.value(_item(held, field, place), field.items, inner, f"{path}[]")
+            for place, inner in _places(text)
+            if _opens(inner)
+        }
+        return msgspec.Raw(encode_json(rest))
 
     def _record(
         self, held: Row | None, record: FieldType, drift: Mapping[str, Any], at: str
@@ -158,23 +110,54 @@ class _Walk:
             field, path = record.fields.get(name), at + name
             if field is None:
                 rest[name] = text
-            elif path in self._unknown:
+            elif self._was_unknown(path, name):
                 self.found = True
                 known, left = self._fill.field(self._event_type, path, name, field).read(text)
                 if held is not None:
                     held.update(known)
                 if left is not None:
                     rest[name] = left
-            else:
-                inside = _member(held, name, field)
-                rest[name] = msgspec.Raw(self.value(inside, field, text, path))
+            # What is known all through was filled before.
+            elif holds_record(field) and _opens(text):
+                rest[name] = self.value(_member(held, name, field), field, text, path)
         return rest
+
+    def _was_unknown(self, path: str, name: str) -> bool:
+        """Return whether a field was unknown to the row; it is said again where nothing tells."""
+        return path in self._unknown or may_be_masked(path, name, self._unknown)
+
+
+class _Defaults:
+    """Puts defaults in place of fields that a row lacks and that cannot be null."""
+
+    def __init__(self, fill: DriftFill, event_type: str) -> None:
+        self._fill, self._event_type = fill, event_type
+
+    def value(self, held: Any, field: FieldType, path: str) -> None:
+        """Complete what a row holds of a field."""
+        if field.items is None:
+            self._record(held, field, f"{path}.")
+        elif holds_record(field.items) and has_column(field.items):
+            for each in held:
+                item = each.get("value") if field.kind == "map" or _is_wrapped(field) else each
+                if item is not None:
+                    self.value(item, field.items, f"{path}[]")
+
+    def _record(self, held: Row, record: FieldType, at: str) -> None:
+        for name, field in record.fields.items():
+            if not has_column(field):
+                continue
+            if name not in held and field.default is not None and not field.nullable:
+                read = self._fill.field(self._event_type, at + name, name, field)
+                held.update(read.absent())
+            elif name in held and holds_record(field):
+                self.value(held[name], field, at + name)
 
 
 def _member(held: Row | None, name: str, field: FieldType) -> Any:
     if held is None or not has_column(field):
         return None
-    return held.setdefault(name, {}) if field.kind == "record" else held[name]
+    return held.setdefault(name, _nothing(field))
 
 
 def _item(held: Any, field: FieldType, place: str) -> Any:
@@ -184,16 +167,39 @@ def _item(held: Any, field: FieldType, place: str) -> Any:
         return None
     if field.kind == "map":
         entry = next(each for each in held if each["key"] == place)
-        return entry.setdefault("value", {})
+        return entry.setdefault("value", _nothing(field.items))
+    if int(place) >= len(held):
+        # They had no column, and a drift tells of some items only.
+        detail = "drift: the row lacks the items of a list; curate its span again from the archive"
+        raise RefusedValueError(Refusal(Reason.BAD_VALUE, detail))
     item = held[int(place)]
-    wrapped = field.items.nullable or field.items.items is not None
-    return item.setdefault("value", {}) if wrapped else item
+    return item.setdefault("value", _nothing(field.items)) if _is_wrapped(field) else item
 
 
-def _ordered(row: Row, rest: Mapping[str, Any], details: FieldType, ingest_time: str) -> bytes:
+def _nothing(field: FieldType) -> Any:
+    return {} if field.kind == "record" else []
+
+
+def _is_wrapped(array: FieldType) -> bool:
+    """Return whether the items of an array stand in a record of their own."""
+    assert array.items is not None
+    return array.items.nullable or array.items.items is not None
+
+
+def _opens(text: Any) -> bool:
+    """Return whether JSON text is an object or an array."""
+    return bytes(text).lstrip()[:1] in (b"{", b"[")
+
+
+def _places(text: Any) -> Iterable[tuple[str, Any]]:
+    """Return the items of an array or a map, of which a drift has some by their place."""
+    if bytes(text).lstrip()[:1] == b"{":
+        return members(text).items()
+    return ((str(place), each) for place, each in enumerate(elements(text)))
+
+
+def _ordered(row: Row, names: Sequence[str], details: FieldType, ingest_time: str) -> bytes:
     """Return a row in the order that all rows have, with the names of what is unknown still."""
-    fields = {_DETAILS: details}
-    names = drift_names(encode_json(rest).decode(), fields)
     row = {**row, "ingest_time": ingest_time, UNKNOWN_FIELDS: names}
     if not names:
         del row[UNKNOWN_FIELDS]

@@ -20,7 +20,7 @@ class LateEvent(msgspec.Struct, frozen=True, array_like=True):
     object without a line end: the envelope, `event_details`, `publish_time`, `message_id`, and in
     `unknown_fields` the names, never the values, of what the contract does not know. Fields that
     are null are left out. `late_for` names the windows (`<metric>/<window>`) that it was too late
-    for; it is empty of tiles.
+    for, also in the line; it is empty, and not in the line, of tiles.
     """
 
     event_time: int
@@ -43,4 +43,6 @@ def late_event(
     if raw.message_id:
         line["message_id"] = raw.message_id
     line["unknown_fields"] = list(unknown)
+    if late_for:
+        line["late_for"] = list(late_for)
     return LateEvent(event_time, raw.publish_time, _ENCODER.encode(line), tuple(late_for))

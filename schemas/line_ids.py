@@ -21,7 +21,7 @@ def digest_of_file(name: str) -> str:
 
 
 def line_ids(file: str, offset: int, lines: int) -> list[str]:
-    """Return the ids of the lines of a block, in order as the lines are.
+    """Return the ids of the lines of a block, in order as the lines of a file up to 256 TB are.
 
     Args:
         file: of `digest_of_file`.

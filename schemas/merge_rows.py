@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from schemas.row_order import Greatest, Ordered, order_by
+
 __all__ = [
     "MergeRule",
     "Span",
@@ -32,13 +34,13 @@ class MergeRule:
 
     Args:
         key: columns of which each combination stands for one row; never null.
-        order: columns by which the row of a key is chosen: the least, nulls last.
+        order: columns or expressions by which the row of a key is chosen: the first in this order.
         partition: the column by whose day the table is partitioned; rows of one key have one day.
             None: the table has no partitions.
     """
 
     key: tuple[str, ...]
-    order: tuple[str, ...] = ()
+    order: tuple[Ordered, ...] = ()
     partition: str | None = None
 
 
@@ -120,7 +122,7 @@ def digest_of(*parts: str) -> str:
 
 def _chosen(source: str, columns: Sequence[str], rule: MergeRule, inside: str) -> tuple[str, ...]:
     """Return the lines that give one row of each key as `S`."""
-    order = [*(f"`{column}` NULLS LAST" for column in rule.order), _tie(columns)]
+    order = [*order_by(rule.order), _tie(columns)]
     return (
         "USING (",
         f"  SELECT * FROM `{source}` AS S",  # noqa: S608 - names are declared, not given
@@ -145,10 +147,6 @@ def _listed(columns: Iterable[str]) -> str:
     return ", ".join(f"`{column}`" for column in columns)
 
 
-def _same(column: str) -> str:
-    return f"(T.`{column}` = S.`{column}` OR (T.`{column}` IS NULL AND S.`{column}` IS NULL))"
-
-
 def _within(partition: str | None, span: Span | None) -> str:
     if partition is None:
         return "TRUE"
@@ -162,13 +160,19 @@ def _of(side: str, condition: str) -> str:
     return condition.format(side=side)
 
 
-def _before(order: Sequence[str]) -> str:
-    """Return the condition that a staged row comes before the one that is there, nulls last."""
-    column, *rest = order
-    less = (
-        f"IFNULL(S.`{column}` < T.`{column}`, FALSE)"
-        f" OR (S.`{column}` IS NOT NULL AND T.`{column}` IS NULL)"
-    )
-    if not rest:
+def _before(order: Sequence[Ordered]) -> str:
+    """Return the condition that a staged row comes before the one that is there."""
+    less, same = _compared(order[0])
+    if not order[1:]:
         return f"({less})"
-    return f"({less} OR ({_same(column)} AND {_before(rest)}))"
+    return f"({less} OR ({same} AND {_before(order[1:])}))"
+
+
+def _compared(by: Ordered) -> tuple[str, str]:
+    """Return the conditions that the staged row comes before the other, and that both are equal."""
+    if isinstance(by, Greatest):
+        staged, there = by.sql.format(row="S."), by.sql.format(row="T.")
+        return f"{staged} > {there}", f"{staged} = {there}"
+    staged, there = f"S.`{by}`", f"T.`{by}`"
+    less = f"IFNULL({staged} < {there}, FALSE) OR ({staged} IS NOT NULL AND {there} IS NULL)"
+    return less, f"({there} = {staged} OR ({there} IS NULL AND {staged} IS NULL))"

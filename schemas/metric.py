@@ -4,11 +4,13 @@ import msgspec
 
 from schemas.declaration_where import Condition
 from schemas.durations import format_duration
+from schemas.times import DAY
 from schemas.values import Plain, ValueType
 
 __all__ = [
     "AGE_MS",
     "EVENTS",
+    "FILL_WITHIN",
     "REJECTS",
     "Dimension",
     "Measure",
@@ -23,6 +25,9 @@ AGE_MS = "age_ms"
 EVENTS = "events"
 REJECTS = "rejects"
 """What a metric may measure, its `source`."""
+
+FILL_WITHIN = "7d"
+"""How far back zeros are shown where a metric does not say it."""
 
 
 class Dimension(msgspec.Struct, frozen=True):
@@ -72,8 +77,10 @@ class Metric(msgspec.Struct, frozen=True):
     `windows` are lengths in microseconds, the shortest first; `where` and `event_types` say which
     events belong to the metric at all: these are what `event_count` counts. `fill` holds the keys
     (values in the order of the dimensions) under which a window without events is zero instead of
-    absent. `slot` names this definition in parts and saved state: it changes with whatever changes
-    the meaning of an entry, not with windows, lateness, triggers and fill.
+    absent, if it begins less than `fill_within` (microseconds) before the last one that is known.
+    `bigtable`: windows are cells of a Bigtable table too. `slot` names this definition in parts and
+    saved state: it changes with whatever changes the meaning of an entry, not with windows,
+    lateness, triggers and fill.
     """
 
     name: str
@@ -89,6 +96,7 @@ class Metric(msgspec.Struct, frozen=True):
     fill: tuple[tuple[Plain | None, ...], ...]
     bigtable: bool
     slot: int
+    fill_within: int = 7 * DAY
 
     @property
     def kept(self) -> tuple[Measure, ...]:

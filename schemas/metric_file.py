@@ -1,21 +1,23 @@
 """What a metric's file holds, and those of its values that need no contract to be checked."""
 
+import collections
 from typing import Any, Literal
 
 import msgspec
 
 from schemas.declaration_error import DeclarationError
-from schemas.durations import parse_duration
-from schemas.metric import EVENTS, Triggers
+from schemas.declaration_where import LONE_SURROGATE
+from schemas.durations import format_duration, parse_duration
+from schemas.metric import EVENTS, FILL_WITHIN, Triggers
 from schemas.times import DAY, SECOND
 
 __all__ = [
     "MeasureForm",
     "MetricForm",
-    "check_bigtable",
     "check_doc",
     "check_of",
     "check_twice",
+    "fill_within_of",
     "lateness_of",
     "named_dimensions",
     "triggers_of",
@@ -23,6 +25,7 @@ __all__ = [
 ]
 
 _LONGEST_LATENESS = 30 * DAY
+_LONGEST_FILL = 366 * DAY
 
 
 class MeasureForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,6 +46,7 @@ class _TriggersForm(msgspec.Struct, forbid_unknown_fields=True):
 
 class _FillForm(msgspec.Struct, forbid_unknown_fields=True):
     zero: list[dict[str, Any]] = []
+    within: str = FILL_WITHIN
 
 
 class MetricForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,24 +76,19 @@ def named_dimensions(raw: MetricForm) -> list[tuple[str, str]]:
 
 
 def check_doc(doc: str) -> None:
-    """Refuse an empty doc."""
+    """Refuse a doc that is empty, or that no table can have."""
     if not doc.strip():
         msg = "it is empty; say what the metric tells"
         raise DeclarationError(msg)
-
-
-def check_bigtable(wanted: bool) -> bool:
-    """Refuse windows in Bigtable, which no job writes: silently there would be none."""
-    if wanted:
-        msg = "no job writes windows to Bigtable; leave it out, and declare a feature instead"
+    if LONE_SURROGATE.search(doc):
+        msg = "it holds half a character; correct it"
         raise DeclarationError(msg)
-    return wanted
 
 
 def check_twice(names: list[str]) -> None:
     """Refuse a name that is there twice."""
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in collections.Counter(names).items():
+        if count > 1:
             msg = f"name '{name}' is given twice; rename one"
             raise DeclarationError(msg)
 
@@ -132,6 +131,19 @@ def lateness_of(text: str) -> int:
         msg = f"{text} is more than 30 days, and all that time windows are kept; give less"
         raise DeclarationError(msg)
     return lateness
+
+
+def fill_within_of(given: _FillForm, windows: tuple[int, ...]) -> int:
+    """Return for how long before the last window zeros are shown, in microseconds."""
+    text, within = given.within, parse_duration(given.within)
+    if text != FILL_WITHIN and not given.zero:
+        msg = "within is for the keys of zero, and there are none; remove it"
+        raise DeclarationError(msg)
+    if not windows[-1] <= within <= _LONGEST_FILL:
+        longest = format_duration(windows[-1])
+        msg = f"within {text}: give at least the longest window, {longest}, and at most 366d"
+        raise DeclarationError(msg)
+    return within
 
 
 def triggers_of(given: _TriggersForm) -> Triggers:

@@ -31,10 +31,10 @@ from schemas.metric_error import METRICS, MetricError
 from schemas.metric_file import (
     MeasureForm,
     MetricForm,
-    check_bigtable,
     check_doc,
     check_of,
     check_twice,
+    fill_within_of,
     lateness_of,
     named_dimensions,
     triggers_of,
@@ -96,11 +96,12 @@ class _Parser:
         measures = tuple(self._measure(scope, n, entry) for n, entry in enumerate(raw.measures))
         at("names", check_twice, [each.name for each in measures])
         at("names", check_columns, dimensions, measures)
+        windows = at("windows", windows_of, raw.windows)
         return Metric(
             raw.name,
             raw.doc,
             raw.source,
-            at("windows", windows_of, raw.windows),
+            windows,
             dimensions,
             measures,
             scope.where,
@@ -108,8 +109,9 @@ class _Parser:
             at("allowed_lateness", lateness_of, raw.allowed_lateness),
             at("triggers", triggers_of, raw.triggers),
             at("fill", self._fill, scope, dimensions),
-            at("bigtable", check_bigtable, raw.bigtable),
+            raw.bigtable,
             _slot(raw, scope, dimensions, measures),
+            at("fill", fill_within_of, raw.fill, windows),
         )
 
     def _dimension(self, scope: MetricScope, name: str, path: str) -> Dimension:

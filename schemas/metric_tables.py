@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from schemas.column_rules import checked
+from schemas.durations import format_duration
 from schemas.metric import EVENTS, REJECTS, Measure, Metric
 from schemas.metric_view import metric_sql
 from schemas.ops_tables import OPS
@@ -74,7 +75,8 @@ def pane_table(metric: Metric) -> Table:
             partition="window_start",
             clustering=clustered,
             key=("insert_id",),
-        )
+        ),
+        "metric",
     )
 
 
@@ -85,7 +87,8 @@ def metric_view(metric: Metric) -> View:
     doc = f"{metric.doc} The current value of each window and key."
     if metric.fill:
         columns = (*columns[: -len(_PANE)], *map(_or_null, _PANE))
-        doc += " A window without events is zero under the declared keys."
+        within = format_duration(metric.fill_within)
+        doc += f" A window without events is zero under the declared keys, for the last {within}."
     panes = pane_table(metric).full_name
     return View(GOLD, metric.name, doc, metric_sql(metric, panes, columns, dimensions), columns)
 

@@ -74,7 +74,7 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY _is_zero) = 1"""  # noqa:
 def _zeros(
     metric: Metric, length: int, columns: Sequence[Column], dimensions: Sequence[Column]
 ) -> str:
-    """Return zeros of one length of windows: from the first that is known to the last."""
+    """Return zeros of one length of windows: up to the last that is known, see `_spans`."""
     step = _interval(length)
     name = _text(window_name(length))
     told = {
@@ -95,7 +95,7 @@ def _zeros(
   {shown},
   1 AS _is_zero
 FROM (
-{_spans(length)}
+{_spans(length, metric.fill_within)}
 ) AS _span
 CROSS JOIN UNNEST(_span._starts) AS _start
 CROSS JOIN UNNEST([
@@ -104,26 +104,33 @@ CROSS JOIN UNNEST([
 WHERE _start BETWEEN _span._first AND _span._last"""  # noqa: S608
 
 
-def _spans(length: int) -> str:
-    """Return the starts of windows by day, and the first and last that are known.
+def _spans(length: int, within: int) -> str:
+    """Return the starts of windows by day, and the first and last that zeros may stand in.
+
+    The first is the first that is known, or that which begins less than `within` before the last:
+    one very old event does not make millions of zeros.
 
     By day, which windows divide: BigQuery refuses to make an array of more than about a million
     elements, such as the minutes of two years.
     """
     step, rest = _interval(length), _interval(DAY - length)
+    before = _interval(-(-within // length) * length - length)
     return f"""SELECT
   GENERATE_TIMESTAMP_ARRAY(_day, TIMESTAMP_ADD(_day, {rest}), {step}) AS _starts,
   _first,
   _last
 FROM (
   SELECT
-    MIN(window_start) AS _first,
-    MAX(window_start) AS _last,
-    GENERATE_TIMESTAMP_ARRAY(
-      TIMESTAMP_TRUNC(MIN(window_start), DAY), MAX(window_start), INTERVAL 1 DAY
-    ) AS _days
-  FROM _known
-  WHERE `window` = {_text(window_name(length))}
+    _first,
+    _last,
+    GENERATE_TIMESTAMP_ARRAY(TIMESTAMP_TRUNC(_first, DAY), _last, INTERVAL 1 DAY) AS _days
+  FROM (
+    SELECT
+      GREATEST(MIN(window_start), TIMESTAMP_SUB(MAX(window_start), {before})) AS _first,
+      MAX(window_start) AS _last
+    FROM _known
+    WHERE `window` = {_text(window_name(length))}
+  ) AS _ends
 ) AS _known_span
 CROSS JOIN UNNEST(_known_span._days) AS _day"""  # noqa: S608
 

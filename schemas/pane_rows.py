@@ -64,8 +64,11 @@ class PaneForm:
         """Return what the view says of a window without events under a key that is to be filled."""
         encoded = msgspec.msgpack.encode(list(key))
         nothing = [None] * len(self._metric.kept)
-        row = self._values(WindowPart(0, length, start, encoded, 0, nothing))
-        return {**msgspec.json.decode(encode_json(row)), "event_count": 0}
+        return self.shown(WindowPart(0, length, start, encoded, 0, nothing))
+
+    def shown(self, part: WindowPart) -> dict[str, Any]:
+        """Return a row without the columns of its pane, as one that is read back."""
+        return {**msgspec.json.decode(encode_json(self._values(part))), "event_count": part.events}
 
     def _values(self, part: WindowPart) -> dict[str, Any]:
         """Return the columns of window, key and measures; those that are null are left out."""

@@ -86,7 +86,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The outcome of a check or of a comparison; `detail` holds no value of an event but its id."""
+    """The outcome of a check or of a comparison; `detail` holds no value of an event but ids."""
 
     check: str
     table: str

@@ -93,10 +93,18 @@ def _between(form: CheckForm) -> Bound:
     given = form.between or []
     if len(given) == 2:
         least, most = given
-        bound = Bound(
-            -math.inf if least is None else float(least), math.inf if most is None else float(most)
-        )
+        bound = Bound(_number(least, -math.inf), _number(most, math.inf))
         if bound.least <= bound.most and bound != Bound():
             return bound
     msg = f"between {given}: give [least, most]; null is no bound on that side"
     raise DeclarationError(msg)
+
+
+def _number(given: int | float | None, unbounded: float) -> float:
+    if given is None:
+        return unbounded
+    try:
+        return float(given)
+    except OverflowError:
+        msg = "between has a number of more than 308 digits; null is no bound on that side"
+        raise DeclarationError(msg) from None

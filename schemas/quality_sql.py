@@ -8,7 +8,7 @@ parameters `@first`, `@start` and `@end`.
 import math
 
 from schemas.quality import Check, Relation
-from schemas.silver_tables import KEPT_FIRST
+from schemas.row_order import KEPT_FIRST
 
 __all__ = ["check_sql", "first_of", "relation_sql"]
 

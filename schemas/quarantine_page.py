@@ -26,7 +26,21 @@ that was handed in again and refused again is another one, with a higher `attemp
 ledger, `<path>/_released/`, which is no part of the records.
 """
 
-_COMMANDS = """## Looking at it
+_COMMANDS = """## The index
+
+Jobs that write rows (`curate_events`, `window_metrics`, `fill_from_drift`) also write one for each
+record to `ops.quarantine` ([tables](tables.md)), or to `<rows_output>/ops.quarantine/`: what was
+refused, why and by whom, when it was published, size and digest of its bytes, and never these
+themselves. A recomputation of windows does not: what it refuses the live jobs have.
+
+The objects are the truth, and the index can lag behind them or lack rows. `identity` is the same in
+both, and the insert id of the row: a retry, or a replay, is the same row again. A row that BigQuery
+refuses there goes to the objects too, as `row_refused`, and is not indexed in its turn. Counters of
+their own say what became of them, and `rows` does not count them:
+`index_rows` = `index_rows_written` + `index_rows_refused`. Two jobs that refuse one message make a
+row each, as they make a record each.
+
+## Looking at it
 
 ```
 penstock quarantine ls gs://bucket/quarantine

@@ -167,7 +167,8 @@ REASON_GUIDE: dict[Reason, ReasonNote] = {
         steps="WriteCells",
         meaning="Bigtable did not take a row; the detail is its status, or the bound that is hit.",
         causes="A missing column family, a row or key that is too large, a cell before 1970.",
-        remedy="Create the table by `penstock tables create`; make features smaller.",
+        remedy="Create the table by `penstock tables create`; make features smaller, and values"
+        " that are dimensions of metrics in Bigtable shorter.",
         releasable=True,
         release="The change is applied again, unless a repair of its tile came later.",
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.merge_rows import MergeRule
+from schemas.row_order import ROW_ORDER, Ordered
 from schemas.table_names import Datasets
 from schemas.tables import Table, TableError
 
@@ -12,7 +13,6 @@ __all__ = ["METHODS", "RowSink", "merge_rule"]
 
 METHODS = ("files", "inserts", "load", "storage")
 
-_ORDER = ("publish_time", "content_digest", "ingest_time", "message_id")
 _INSERT_ID = "insert_id"
 
 
@@ -30,6 +30,7 @@ class RowSink:
         expires: when staging tables are gone at the latest, in microseconds since the epoch.
         rules: for `load`, how rows of each table are merged.
         columns: for `storage`, the columns of each table in BigQuery's JSON form.
+        counted: how the counters of its rows begin.
     """
 
     method: str
@@ -40,6 +41,7 @@ class RowSink:
     expires: int = 0
     rules: Mapping[str, MergeRule] = field(default_factory=dict)
     columns: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    counted: str = "rows"
 
     @classmethod
     def files(cls, path: str) -> "RowSink":
@@ -78,8 +80,8 @@ class RowSink:
 def merge_rule(table: Table) -> MergeRule:
     """Return how rows of a table are merged.
 
-    Of rows of one key the one that was published first stays, then the one of the least content
-    digest, then the one that was taken in first: the rule of the `_current` views.
+    Of rows of one key the first by `ROW_ORDER` stays, as far as the table has its columns: the rule
+    of the `_current` views.
 
     Raises:
         TableError: nothing tells its rows apart.
@@ -89,6 +91,10 @@ def merge_rule(table: Table) -> MergeRule:
     if not key:
         msg = f"{table.full_name}: no key tells its rows apart, so it cannot be loaded; insert them"
         raise TableError(msg)
-    order = tuple(name for name in _ORDER if name in names)
+    order = tuple(by for by in ROW_ORDER if _columns(by) <= names.keys())
     dated = table.partition is not None and names.get(table.partition) == "TIMESTAMP"
     return MergeRule(key, order, table.partition if dated else None)
+
+
+def _columns(by: Ordered) -> set[str]:
+    return {by} if isinstance(by, str) else set(by.columns)

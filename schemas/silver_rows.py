@@ -14,17 +14,18 @@ import msgspec
 from schemas.bigquery_json import compile_form, encode_json
 from schemas.bigquery_schema import has_column
 from schemas.contract_set import Contracts
-from schemas.packs import EventPack
+from schemas.packs import EventPack, RawPack
 from schemas.record_types import Record
 from schemas.silver_tables import silver_table
 from schemas.times import SECOND, format_rfc3339
-from schemas.unknown_fields import drift_names
+from schemas.unknown_fields import drift_names, masked_names
 
 __all__ = [
     "SilverTable",
     "drift_row",
     "endings_of",
     "insert_ids_of",
+    "masked_in",
     "stamp",
 ]
 
@@ -56,21 +57,23 @@ def insert_ids_of(pack: EventPack) -> list[str]:
     return [(one + other).hex() for one, other in zip(pack.ids, pack.contents, strict=True)]
 
 
-def endings_of(pack: EventPack, ingest_time: int) -> list[bytes]:
-    """Return how the row of each event of a pack ends: what it says beside the event.
+def endings_of(contents: Sequence[bytes], raw: RawPack, ingest_time: int) -> list[bytes]:
+    """Return how the row of each message of a pack ends: what it says beside the event.
 
-    >>> from schemas.packs import RawPack
-    >>> endings_of(EventPack([b"a"], [b"b"], [0], RawPack([b"{}"], message_ids=["m"])), 0)
+    >>> endings_of([b"b"], RawPack([b"{}"], message_ids=["m"]), 0)
     [b',"content_digest":"62","ingest_time":"1970-01-01T00:00:00.000000Z","message_id":"m"}']
     """
     ingested = b'","ingest_time":%b' % stamp(ingest_time)
-    endings = [b',"content_digest":"%b%b' % (each.hex().encode(), ingested)
-               for each in pack.contents]  # fmt: skip
-    if pack.raw.message_ids:
-        ids = zip(endings, pack.raw.message_ids, strict=True)
+    if not raw.message_ids and not raw.publish_times:
+        # As files have it: all of them end alike.
+        ingested += b"}"
+        return [b',"content_digest":"%b%b' % (each.hex().encode(), ingested) for each in contents]
+    endings = [b',"content_digest":"%b%b' % (each.hex().encode(), ingested) for each in contents]
+    if raw.message_ids:
+        ids = zip(endings, raw.message_ids, strict=True)
         endings = [b'%b,"message_id":%b' % (it, encode_json(id_)) if id_ else it for it, id_ in ids]
-    if pack.raw.publish_times:
-        times = zip(endings, pack.raw.publish_times, strict=True)
+    if raw.publish_times:
+        times = zip(endings, raw.publish_times, strict=True)
         endings = [
             it if time is None else b'%b,"publish_time":%b' % (it, stamp(time))
             for it, time in times
@@ -116,6 +119,15 @@ def drift_row(event_type: str, record: Record, ending: bytes, drift: str) -> byt
         "drift": drift,
     }
     return encode_json(event)[:-1] + ending
+
+
+def masked_in(row: bytes) -> int:
+    """Return how many names of unknown fields are masked in a row that names any.
+
+    >>> masked_in(b'{"user_id":"<name 9>","unknown_fields":["<name 1>","colour"]}')
+    1
+    """
+    return masked_names(row.rpartition(b'"unknown_fields":')[2])
 
 
 def _with_names(ending: bytes, names: Sequence[str]) -> bytes:

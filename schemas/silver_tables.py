@@ -7,15 +7,13 @@ import msgspec
 from schemas.bigquery_schema import bigquery_schema
 from schemas.column_rules import checked
 from schemas.contract_set import Contract, Contracts
+from schemas.row_order import KEPT_FIRST
 from schemas.tables import Column, Table, View
 
-__all__ = ["KEPT_FIRST", "SILVER", "current_view", "silver_table"]
+__all__ = ["SILVER", "current_view", "silver_table"]
 
 SILVER = "silver_"
 """What stands before a domain in the name of its dataset."""
-
-KEPT_FIRST = "publish_time NULLS LAST, content_digest, ingest_time, message_id NULLS LAST"
-"""The order of rows of one event: the first is the one that counts, in views and in merges."""
 
 _BESIDE_THE_EVENT = (
     Column("publish_time", "TIMESTAMP", "NULLABLE", "When it was published; null: not known."),
@@ -61,8 +59,9 @@ WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY {KEPT_FIRST}) = 1"""  # noqa: S608
     doc = (
         f"The rows of `{table.full_name}` with one for each event_id: that of the least"
-        " publish_time, then content_digest, ingest_time and message_id. Reads the whole table"
-        " whatever is asked of it."
+        " publish_time, then the one whose contract knew more (unknown_fields), then that of the"
+        " least content_digest, ingest_time and message_id. Reads the whole table whatever is asked"
+        " of it."
     )
     return View(table.dataset, f"{table.name}_current", doc, sql, table.columns)
 

@@ -4,23 +4,40 @@ Works on the JSON text: numbers of unknown fields keep their spelling, and what 
 by the one strict decoder afterwards, so both ways of reading agree by construction.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from schemas.field_types import FieldType, holds_record
-from schemas.surrogates import has_hidden, hide, reveal
+from schemas.shapes import is_name
+from schemas.surrogates import hide
 
-__all__ = ["Part", "PartMembers", "drift_names", "members", "parting_members"]
+__all__ = [
+    "MASK",
+    "Part",
+    "PartMembers",
+    "drift_names",
+    "elements",
+    "masked_names",
+    "members",
+    "parting_members",
+]
+
+MASK = "<name "
+"""How a name that is masked begins, in place of the name."""
+
 
 Part = Callable[[Any], tuple[Any, bytes | None]]
 """JSON text -> the known part of it, and the unknown part as a JSON object or None."""
 PartMembers = Callable[[Mapping[str, Any]], tuple[bytes, bytes | None]]
 """The same of an object whose members have been found."""
+_Names = set[tuple[str, str]]
+"""Unknown fields: the place, and the name as it was received."""
 
 members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.encode
 
 
@@ -87,7 +104,7 @@ def _parting_map(inner: Part) -> Part:
 
 def _parting_array(inner: Part) -> Part:
     def part(text: Any) -> tuple[Any, bytes | None]:
-        found = _read(_elements, text)
+        found = _read(elements, text)
         if found is None:
             return text, None
         parts = [inner(each) for each in found]
@@ -111,28 +128,43 @@ def _object(parts: list[bytes]) -> bytes:
 def drift_names(drift: str, fields: Mapping[str, FieldType]) -> list[str]:
     """Return the sorted paths of the unknown fields in a drift, without values, keys or positions.
 
-    `fields` are those of the whole event: the envelope's and `event_details`. Half a character (a
-    lone surrogate) in a name, which no text can hold, is shown as its escape.
+    A name that does not look like one (`is_name`) may be a value itself, such as an address of
+    mail. It is masked by its number among those of its place in their order: equal drifts have
+    equal names, and as many as there are fields.
 
-    >>> drift_names('{"colour": "red"}', {})
-    ['colour']
+    >>> drift_names('{"colour": "red", "b@example.com": 1, "a@example.com": 2}', {})
+    ['<name 1>', '<name 2>', 'colour']
+
+    Args:
+        drift: what is unknown of an event, as JSON text.
+        fields: those of the whole event: the envelope's and `event_details`.
     """
-    text = hide(drift.encode())
-    names = _names(members(text), fields, "")
-    if has_hidden(text):
-        names = {reveal(name.encode()).decode() for name in names}
-    return sorted(names)
+    masked: Counter[str] = Counter()
+    paths = []
+    for path, name in sorted(_names(members(hide(drift.encode())), fields, "")):
+        masked[path] += not is_name(name)
+        paths.append(path + (name if is_name(name) else f"{MASK}{masked[path]}>"))
+    return sorted(paths)
 
 
-def _names(found: Mapping[str, Any], fields: Mapping[str, FieldType], path: str) -> set[str]:
-    names: set[str] = set()
+def masked_names(text: bytes) -> int:
+    """Return how many names are masked in encoded `drift_names`.
+
+    >>> masked_names(b'["<name 1>","event_details.<name 1>","event_details.colour"]')
+    2
+    """
+    return text.count(MASK.encode())
+
+
+def _names(found: Mapping[str, Any], fields: Mapping[str, FieldType], path: str) -> _Names:
+    names: _Names = set()
     for name, value in found.items():
         field = fields.get(name)
-        names |= {path + name} if field is None else _names_inside(value, field, path + name)
+        names |= {(path, name)} if field is None else _names_inside(value, field, path + name)
     return names
 
 
-def _names_inside(value: Any, field: FieldType, path: str) -> set[str]:
+def _names_inside(value: Any, field: FieldType, path: str) -> _Names:
     if field.items is None:
         return _names(members(value), field.fields, f"{path}.")
     inside = members(value).values()

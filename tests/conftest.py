@@ -9,9 +9,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import hypothesis
 import pytest
+from objsize import traverse
 
 from local.binaries import prism_binary as obtain_prism
 from local.pubsub_kind import chosen_kind
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
         StorageEmulator,
     )
 
+# Without chance the same examples come at each run, so more of them would find nothing more later;
+# the profile `dev` looks for others.
 hypothesis.settings.register_profile(
-    "ci", deadline=None, derandomize=True, database=None, print_blob=True
+    "ci", deadline=None, derandomize=True, database=None, print_blob=True, max_examples=60
 )
 hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
@@ -49,6 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Turn the guard of the network on for the whole run."""
     on = ExitStack()
     on.enter_context(guard.on())
+    # The workers of the engines in this process measure each write of state, and for that go
+    # through the globals of all modules, of which a test run has thousands: half of the time.
+    on.enter_context(mock.patch.object(traverse, "_iter_modules_globals", tuple))
     config.add_cleanup(on.close)
 
 

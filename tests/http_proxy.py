@@ -4,7 +4,8 @@ import contextlib
 import http.client
 import http.server
 import itertools
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Collection, Iterator
 
 from tests.http_server import served
 
@@ -17,13 +18,19 @@ _KEPT = ("content-type", "content-length")
 
 
 @contextlib.contextmanager
-def proxied(address: str, answer: Callable[[int, str], int | None]) -> Iterator[str]:
+def proxied(
+    address: str,
+    answer: Callable[[int, str], int | None],
+    methods: Collection[str] = ("POST",),
+) -> Iterator[str]:
     """Serve on a loopback port while the block lasts; yields the address.
 
     Args:
         address: `HOST:PORT` of the service.
-        answer: of the number of a POST and its path: None lets it through, `LOST` loses its
-            answer, and any status is answered without asking the service.
+        answer: of the number of a request and its path: None lets it through, `LOST` loses its
+            answer, and any status is answered without asking the service. The path of a new job of
+            BigQuery ends with the job's id, as that of a look at it does.
+        methods: which requests are numbered and answered; all others are let through.
     """
     numbers = itertools.count()
 
@@ -32,8 +39,8 @@ def proxied(address: str, answer: Callable[[int, str], int | None]) -> Iterator[
 
         def _pass(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            is_post = self.command == "POST"
-            wanted = answer(next(numbers), self.path) if is_post else None
+            asked = self.command in methods
+            wanted = answer(next(numbers), _named(self.path, body)) if asked else None
             if wanted is not None and wanted != LOST:
                 self._reply(wanted, b'{"error":{"code":%d,"errors":[]}}' % wanted)
                 return
@@ -65,3 +72,10 @@ def proxied(address: str, answer: Callable[[int, str], int | None]) -> Iterator[
 
     with served(Handler) as own:
         yield own
+
+
+def _named(path: str, body: bytes) -> str:
+    resource = path.partition("?")[0]
+    if not resource.endswith("/jobs"):
+        return resource
+    return f"{resource}/{json.loads(body).get('jobReference', {}).get('jobId', '')}"

@@ -25,6 +25,7 @@ __all__ = ["AppendRows", "Appended", "typed_row"]
 Columns = Sequence[Mapping[str, Any]]
 
 _REJECTED = "rejected"
+_Row = dict[str, Any]
 _AS_TEXT = dict.fromkeys(("DATE", "BIGNUMERIC", "DATETIME", "TIME", "JSON"), str)
 _TYPES: dict[str, Callable[[Any], Any]] = {
     "BYTES": base64.b64decode,
@@ -90,12 +91,12 @@ class _AppendTable(beam.PTransform[PCollection[RowPack], PCollection[Rejected]])
     table: str
 
     def expand(self, packs: PCollection[RowPack]) -> PCollection[Rejected]:
-        columns = self.constants.sink.columns[self.table]
+        rows = self.constants.sink
         # A project may have dots of its own, as in `example.com:my-project`.
-        project, dataset, name = self.constants.sink.full_name(self.table).rsplit(".", 2)
+        project, dataset, name = rows.full_name(self.table).rsplit(".", 2)
         sink = WriteToBigQuery(
             f"{project}:{dataset}.{name}",
-            schema={"fields": list(columns)},
+            schema={"fields": list(rows.columns[self.table])},
             method=WriteToBigQuery.Method.STORAGE_WRITE_API,
             create_disposition=BigQueryDisposition.CREATE_NEVER,
             use_at_least_once=True,
@@ -103,21 +104,21 @@ class _AppendTable(beam.PTransform[PCollection[RowPack], PCollection[Rejected]])
             type_overrides=_AS_TEXT,
             expansion_service=self.constants.expansion_service,
         )
-        typing = beam.ParDo(_TypeRows(columns)).with_output_types(dict[str, Any], rejected=Rejected)
+        typing = beam.ParDo(_TypeRows(rows, self.table)).with_output_types(_Row, rejected=Rejected)
         typed = packs | "TypeRows" >> typing.with_outputs(_REJECTED, main="rows")
         failed = (typed.rows | "Append" >> sink).failed_rows_with_errors
-        refused = failed | "Refuse" >> beam.Map(_refused, self.table).with_output_types(Rejected)
+        refused = failed | "Refuse" >> beam.Map(_refused, self.table, rows.counted)
         return (typed[_REJECTED], refused) | "FlattenOfTable" >> beam.Flatten()
 
 
 class _TypeRows(beam.DoFn):
     """Refuses rows that do not fit, for Beam's sink would fail of them, and types the others."""
 
-    def __init__(self, columns: Columns) -> None:
-        self._columns = columns
+    def __init__(self, sink: RowSink, table: str) -> None:
+        self._columns, self._name = sink.columns[table], sink.counted
 
     def setup(self) -> None:
-        self._rows, self._refused = counter("rows"), counter("rows_refused")
+        self._rows, self._refused = counter(self._name), counter(f"{self._name}_refused")
 
     def process(self, pack: RowPack) -> Iterator[Any]:
         self._rows.inc(len(pack))
@@ -168,9 +169,9 @@ def _table(pack: RowPack) -> str:
     return pack.table
 
 
-def _refused(failure: Mapping[str, Any], table: str) -> Rejected:
+def _refused(failure: Mapping[str, Any], table: str, counted: str) -> Rejected:
     """Refuse a row that the sink gave back; its message may quote a value, so it is not told."""
-    counter("rows_refused").inc()
+    counter(f"{counted}_refused").inc()
     row = msgspec.json.encode(_plain(failure["failed_row"]))
     return refused_row(RowPack(table, [row], [""]), 0, "refused by the Storage Write API")
 

@@ -1,10 +1,19 @@
 """The tables that an audit asks, in BigQuery."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schemas.contract_set import Contracts
-from schemas.layer_counts import counted_span, layer_finding, layer_sql
+from schemas.coverage import Coverage
+from schemas.curated_records import CuratedRecord, CuratedRecords
+from schemas.layer_counts import (
+    ComparedWindows,
+    WrongWindow,
+    counted_spans,
+    differing_sql,
+    layer_finding,
+    layer_sql,
+)
 from schemas.metric import Metric
 from schemas.ops_tables import AUDIT, LATE
 from schemas.quality import Check, Finding, Measured
@@ -32,17 +41,24 @@ class AuditBigQuery:
     Args:
         datasets: where the tables are.
         contracts: whose tables are read.
+        declared: as given to `check_tables`.
     """
 
-    def __init__(self, datasets: Datasets, contracts: Contracts) -> None:
+    def __init__(
+        self,
+        datasets: Datasets,
+        contracts: Contracts,
+        declared: Mapping[str, str | None] | None = None,
+    ) -> None:
         self._datasets = datasets
         self._contracts = contracts
+        self._declared = declared
 
     def check(self) -> None:
         """Raise where a table that is to be asked or written is missing, before anything is."""
         declared = [silver_table(self._contracts, name) for name in self._contracts.types]
         client = bigquery_client(self._datasets.project)
-        check_tables(client, self._datasets, [*declared, AUDIT, LATE])
+        check_tables(client, self._datasets, [*declared, AUDIT, LATE], self._declared)
 
     def curated(self, first: int, last: int) -> Iterator[CuratedRow]:
         """Yield the identities of the curated rows whose events happened in [first, last)."""
@@ -68,11 +84,19 @@ WHERE event_timestamp >= @first AND event_timestamp < @end"""  # noqa: S608
         first = first_of(check, start, end)
         return self._measured(check_sql(check), first=first, start=start, end=end)
 
-    def count_layers(self, metric: Metric, start: int, end: int) -> Finding | None:
-        """Return whether curated events are those of a metric."""
-        first, last = counted_span(metric, start, end)
-        sql = layer_sql(metric, self._contracts)
-        return layer_finding(metric, self._measured(sql, start=first, end=last))
+    def count_layers(self, metric: Metric, start: int, end: int) -> list[Finding]:
+        """Return whether curated events are those of a metric, by length."""
+        return [
+            layer_finding(metric, length, self._compared(metric, length, span))
+            for length, span in counted_spans(metric, start, end)
+        ]
+
+    def records(self, form: CuratedRecords, span: Coverage) -> Iterator[CuratedRecord]:
+        """Yield the current row of each event of a span of event time."""
+        for event_type in form.event_types:
+            sql = form.query(event_type, once=True)
+            for row in query_tables(self._datasets, sql, first=span.start, end=span.end):
+                yield form.of_row(event_type, row)
 
     def keep(self, pack: RowPack) -> None:
         """Insert rows.
@@ -87,6 +111,17 @@ WHERE event_timestamp >= @first AND event_timestamp < @end"""  # noqa: S608
             told = next(iter(refused.values()))
             msg = f"{name} refused {len(refused)} rows: {told}; `penstock tables diff` says why"
             raise NothingWrittenError(msg)
+
+    def _compared(self, metric: Metric, length: int, span: tuple[int, int]) -> ComparedWindows:
+        asked = metric, self._contracts, length
+        times = {"start": span[0], "end": span[1]}
+        [row] = query_tables(self._datasets, layer_sql(*asked), **times)
+        shown = query_tables(self._datasets, differing_sql(*asked), **times) if row["wrong"] else ()
+        wrong = [
+            WrongWindow(micros(each["_start"]), int(each["_curated"]), int(each["_measured"]))
+            for each in shown
+        ]
+        return ComparedWindows(row["looked_at"], row["wrong"], wrong)
 
     def _measured(self, sql: str, **times: int) -> Measured:
         [row] = query_tables(self._datasets, sql, **times)

@@ -6,13 +6,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from schemas.audited_rows import checking
 from schemas.contract_set import Contracts
+from schemas.coverage import Coverage
+from schemas.curated_records import CuratedRecord, CuratedRecords
 from schemas.current_panes import current_panes
-from schemas.layer_counts import count_layers, counted_span, layer_finding, relations
+from schemas.layer_counts import count_layers, counted_spans, layer_finding, relations
 from schemas.metric import Metric
 from schemas.metric_tables import pane_table
 from schemas.ops_tables import LATE, RECOMPUTED
-from schemas.quality import Check, Finding, Measured
+from schemas.quality import Check, Finding, Measured, Relation
 from schemas.quality_rows import current_of, measure_rows
 from schemas.row_packs import RowPack
 from schemas.silver_tables import silver_table
@@ -60,18 +63,31 @@ class AuditFiles:
         """Return what a check finds."""
         return measure_rows(check, self._read, start, end)
 
-    def count_layers(self, metric: Metric, start: int, end: int) -> Finding | None:
-        """Return whether curated events are those of a metric; None: nothing was measured."""
+    def count_layers(self, metric: Metric, start: int, end: int) -> list[Finding]:
+        """Return whether curated events are those of a metric, by length; empty: no panes."""
         panes = pane_table(metric).full_name
         if next(iter(list_objects(f"{self._folder}/{panes}", _LINES)), None) is None:
-            return None
-        span = counted_span(metric, start, end)
+            return []
+        spans = list(counted_spans(metric, start, end))
+        _, span = spans[0]
         curated: list[Mapping[str, Any]] = []
         for relation in relations(metric, self._contracts):
             curated += current_of(relation, self._read, *span)
         told = current_panes(metric, self._read(panes), self._read(RECOMPUTED.full_name))
         late = self._read(LATE.full_name)
-        return layer_finding(metric, count_layers(metric, curated, told.values(), late, span))
+        return [
+            layer_finding(
+                metric, length, count_layers(metric, curated, told.values(), late, length, each)
+            )
+            for length, each in spans
+        ]
+
+    def records(self, form: CuratedRecords, span: Coverage) -> Iterator[CuratedRecord]:
+        """Yield the current row of each event of a span of event time."""
+        for event_type in form.event_types:
+            relation = Relation(silver_table(self._contracts, event_type), once=True)
+            for row in current_of(relation, self._read, *span):
+                yield form.of_parsed(row)
 
     def keep(self, pack: RowPack) -> None:
         """Write rows as a new object of their table."""
@@ -82,4 +98,4 @@ class AuditFiles:
         return list(self._lines(table, _ANY.decode))
 
     def _lines(self, table: str, decode: Callable[[bytes], _Row]) -> Iterator[_Row]:
-        return parsed_lines(f"{self._folder}/{table}", decode)
+        return parsed_lines(f"{self._folder}/{table}", checking(table, decode))

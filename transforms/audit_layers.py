@@ -16,7 +16,15 @@ from transforms.archive_objects import BadArchiveError, read_packs
 from transforms.object_store import ObjectStoreError, read_objects
 from transforms.reconcile import NOTHING, Archived, Curated, Layers, Reconciled, Refused, reconcile
 
-__all__ = ["AuditPlaces", "CuratedRow", "ReadCurated", "ReadLate", "audit_layers", "parsed_lines"]
+__all__ = [
+    "AuditPlaces",
+    "CuratedRow",
+    "ReadCurated",
+    "ReadLate",
+    "audit_layers",
+    "late_for_tiles",
+    "parsed_lines",
+]
 
 _Line = TypeVar("_Line")
 
@@ -36,6 +44,7 @@ class CuratedRow(msgspec.Struct):
 
 class _LateLine(msgspec.Struct):
     event_id: str
+    late_for: list[str] = []
 
 
 _LATE = msgspec.json.Decoder(_LateLine)
@@ -161,6 +170,11 @@ def _late(folder: str | None, read: Callable[[], Iterable[str]]) -> Iterator[byt
     yield from map(id_digest, read())
     for line in parsed_lines(folder, _LATE.decode) if folder else ():
         yield id_digest(line.event_id)
+
+
+def late_for_tiles(folder: str) -> set[str]:
+    """Return the ids of the events of a late folder that came too late for their tiles."""
+    return {line.event_id for line in parsed_lines(folder, _LATE.decode) if not line.late_for}
 
 
 def parsed_lines(folder: str, decode: Callable[[bytes], _Line]) -> Iterator[_Line]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
@@ -16,10 +16,11 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from schemas.times import micros
 from transforms.folder_objects import Listed
 
-__all__ = ["create", "delete", "folders", "listed", "put", "read", "update"]
+__all__ = ["create", "delete", "folders", "has_bucket", "listed", "put", "read", "update"]
 
 _GS = "gs://"
 _RETRY = DEFAULT_RETRY.with_timeout(60.0)
+_LAUNCH = DEFAULT_RETRY.with_timeout(20.0)
 
 
 def create(path: str, data: bytes) -> bool:
@@ -68,6 +69,18 @@ def listed(path: str, suffix: str) -> Iterator[Listed]:
         if blob.name == prefix or (_below(blob.name, prefix) and blob.name.endswith(suffix)):
             written = micros(blob.updated) if blob.updated else 0
             yield Listed(f"{_GS}{bucket}/{blob.name}", int(blob.size or 0), written)
+
+
+def has_bucket(path: str) -> bool:
+    """Return whether a bucket is there; who may not list it does not learn that it is not."""
+    bucket = path.removeprefix(_GS).partition("/")[0]
+    try:
+        next(iter(_client_here().list_blobs(bucket, max_results=1, retry=_LAUNCH)), None)
+    except NotFound:
+        return False
+    except Forbidden:
+        pass
+    return True
 
 
 def folders(path: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Checks at the launch of a job that the tables it writes are there and take its rows."""
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 
 from google.api_core.exceptions import (
     Forbidden,
@@ -19,7 +20,7 @@ from schemas.table_changes import unwritable
 from schemas.table_names import Datasets
 from schemas.tables import Table, TableError
 
-__all__ = ["PATIENCE", "check_tables", "told", "wait"]
+__all__ = ["PATIENCE", "check_tables", "command_for", "told", "wait"]
 
 PATIENCE = 20.0
 """For how many seconds BigQuery is asked again where it is busy: somebody waits at a terminal."""
@@ -31,11 +32,22 @@ _REMEDIES = {
 }
 
 
-def check_tables(client: bigquery.Client, datasets: Datasets, tables: Iterable[Table]) -> None:
+def check_tables(
+    client: bigquery.Client,
+    datasets: Datasets,
+    tables: Iterable[Table],
+    declared: Mapping[str, str | None] | None = None,
+) -> None:
     """Raise where a table is missing, or where its columns would refuse rows as declared.
 
     Tables are looked at and never changed. More columns than declared are none of a job's business,
     as long as they can be null.
+
+    Args:
+        client: of the project.
+        datasets: where the tables are.
+        tables: as they are declared.
+        declared: the options that say where, for the command that mends it; None: not given.
 
     Raises:
         TableError: one line with what is wrong and the command that mends it.
@@ -54,11 +66,21 @@ def check_tables(client: bigquery.Client, datasets: Datasets, tables: Iterable[T
         else:
             wrong += (f"{full_name}: {each}" for each in unwritable(table, actual))
     if missing:
-        msg = f"no such table: {_some(missing)}; {_command('create', datasets)} makes it"
+        create = command_for("create", datasets, declared)
+        msg = f"no such table: {_some(missing)}; {create} makes it"
         raise TableError(msg)
     if wrong:
-        msg = f"{_some(wrong)}; {_command('apply', datasets)} adds what can be added"
+        msg = f"{_some(wrong)}; {command_for('apply', datasets, declared)} adds what can be added"
         raise TableError(msg)
+
+
+def command_for(
+    verb: str, datasets: Datasets, declared: Mapping[str, str | None] | None = None
+) -> str:
+    """Return the command, with which whoever declared tables otherwise gets those and no others."""
+    options = {"project": datasets.project, "prefix": datasets.prefix, **(declared or {})}
+    given = [shlex.quote(f"--{name}={value}") for name, value in options.items() if value]
+    return f"`{' '.join(['penstock', 'tables', verb, *given])}`"
 
 
 def wait() -> Retry:
@@ -87,8 +109,3 @@ def _message(error: Exception) -> str:
 def _some(found: list[str]) -> str:
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return ", ".join(found[:_SHOWN]) + more
-
-
-def _command(verb: str, datasets: Datasets) -> str:
-    prefix = f" --prefix={datasets.prefix}" if datasets.prefix else ""
-    return f"`penstock tables {verb} --project={datasets.project}{prefix}`"

@@ -18,7 +18,7 @@ from schemas.packs import EventPack, RawPack
 from schemas.pseudonym import Pseudonymiser
 from schemas.rejected import Reason, Rejected, reject
 from schemas.row_packs import RowPack
-from schemas.silver_rows import SilverTable, drift_row, endings_of, insert_ids_of
+from schemas.silver_rows import SilverTable, drift_row, endings_of, insert_ids_of, masked_in
 from transforms.counters import counter, rejected_counter
 from transforms.garbage import settle
 
@@ -58,7 +58,7 @@ class CuratePacks(beam.PTransform[PCollection[EventPack], Curated]):
     Events outside the span are left out: the run that is asked for them writes them.
 
     Counters: `accepted` (events); of these `outside_span`, which have no row, and `drifted`, which
-    have unknown fields; `rejected.<reason>`.
+    have unknown fields; `unknown_names_masked` (of these fields); `rejected.<reason>`.
 
     Errors: an event that dedupe let through and the contracts now refuse, as after an update with
     other contracts, goes to `rejected`.
@@ -117,7 +117,7 @@ class _Curate(beam.DoFn):
         self._max_event_bytes = given.max_event_bytes
         self._ingest_time, self._clock, self._span = given.ingest_time, given.clock, given.span
         self._accepted, self._drifted = counter("accepted"), counter("drifted")
-        self._outside = counter("outside_span")
+        self._outside, self._masked = counter("outside_span"), counter("unknown_names_masked")
 
     def setup(self) -> None:
         settle()
@@ -157,7 +157,7 @@ class _Curate(beam.DoFn):
         """Add the rows of some events to those of their type."""
         reread, hide = self._decoder.reread_whole, self._pseudonymiser.apply
         payloads, attributes = pack.raw.payloads, pack.raw.attributes
-        endings = endings_of(pack, self._ingested())
+        endings = endings_of(pack.contents, pack.raw, self._ingested())
         for place in places:
             try:
                 record, drift = reread(
@@ -169,9 +169,12 @@ class _Curate(beam.DoFn):
             kind = type(record)
             encode, rows = by_type.get(kind) or self._begin(by_type, kind)
             ending = endings[place]
-            rows.rows.append(encode(hide(record), ending, drift))
+            row = encode(hide(record), ending, drift)
+            rows.rows.append(row)
             rows.places.append(place)
             if drift is not None:
+                if masked := masked_in(row):
+                    self._masked.inc(masked)
                 event_type = kind.__struct_config__.tag
                 drifted.rows.append(drift_row(event_type, record, ending, drift))
                 drifted.places.append(place)

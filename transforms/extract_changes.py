@@ -4,14 +4,11 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
-from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.typehints.decorators import no_annotations
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
-from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.changes import ChangePack, RowPart
 from schemas.contract import Contracts
@@ -20,19 +17,14 @@ from schemas.feature_set import FeatureSet
 from schemas.late import LateEvent
 from schemas.packs import EventPack
 from schemas.rejected import Rejected
-from transforms.counters import counter, rejected_counter
+from transforms.collect_events import REJECTED, CollectEvents
 from transforms.feature_program import FeatureProgram
-from transforms.garbage import settle
 from transforms.key_packs import shard_of
-from transforms.reread_events import RereadEvents
 
 __all__ = ["ExtractChanges", "Extracted", "row_shard"]
 
 _STEP = "ExtractChanges"
 _LATE = "late"
-_REJECTED = "rejected"
-_MOST_EVENTS = 200_000
-_MOST_BYTES = 100_000_000
 _ROWS_A_PACK = 1_000
 
 
@@ -108,53 +100,28 @@ class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
         extract = (
             beam.ParDo(_Extract(self))
             .with_output_types(tuple[int, ChangePack], late=LateEvent, rejected=Rejected)
-            .with_outputs(_LATE, _REJECTED, main="changes")
+            .with_outputs(_LATE, REJECTED, main="changes")
         )
         outputs = packs | "CollectChanges" >> extract
-        return Extracted(outputs["changes"], outputs[_LATE], outputs[_REJECTED])
+        return Extracted(outputs["changes"], outputs[_LATE], outputs[REJECTED])
 
 
-class _Extract(beam.DoFn):
+class _Extract(CollectEvents):
     """Carries events to the compiled features, and what they collected to the next step."""
 
     def __init__(self, given: ExtractChanges) -> None:
-        self._contracts = given.contracts
+        super().__init__(_STEP, given.contracts, given.pseudonym_key, given.max_event_bytes)
         self._features = given.features
-        self._key = given.pseudonym_key
         self._horizon = round(given.horizon * 1_000_000)
         self._shards = given.shards
-        self._max_event_bytes = given.max_event_bytes
         self._state_span = given.state_span
-        self._accepted = counter("accepted")
-        self._late = counter("late")
 
     def setup(self) -> None:
-        settle()
-        self._events = RereadEvents(self._contracts, self._key, self._max_event_bytes)
+        super().setup()
         self._program = FeatureProgram(self._contracts, self._features, self._state_span)
 
-    def start_bundle(self) -> None:
+    def _clear(self) -> None:
         self._program.clear()
-        self._begin()
-
-    def _begin(self) -> None:
-        self._added = self._events.taken = 0
-        self._least: Timestamp = MAX_TIMESTAMP
-
-    def process(
-        self, pack: EventPack, timestamp: Timestamp = beam.DoFn.TimestampParam
-    ) -> Iterator[Any]:
-        self._least = min(self._least, timestamp)
-        yield from self._collect(pack)
-        if self._added >= _MOST_EVENTS or self._events.taken >= _MOST_BYTES:
-            for change in self._changes():
-                yield TimestampedValue(change, self._least)
-            self._begin()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        for change in self._changes():
-            yield WindowedValue(change, self._least, (GlobalWindow(),))
-        self._begin()
 
     def _collect(self, pack: EventPack) -> Iterator[TaggedOutput]:
         """Add all rows of a pack; yield those that leave by another way."""
@@ -163,9 +130,7 @@ class _Extract(beam.DoFn):
         for row, record in enumerate(self._events.records(pack)):
             if record is None:
                 refused += 1
-                rejected = self._events.rejected(pack, row, _STEP)
-                rejected_counter(rejected.reason).inc()
-                yield TaggedOutput(_REJECTED, rejected)
+                yield self._rejected(pack, row)
                 continue
             event_time = pack.event_times[row]
             is_late = event_time < late_before
@@ -175,9 +140,8 @@ class _Extract(beam.DoFn):
                 yield TaggedOutput(_LATE, self._events.whole(record, pack, row))
         self._late.inc(late)
         self._accepted.inc(len(pack) - late - refused)
-        self._added += len(pack)
 
-    def _changes(self) -> Iterator[tuple[int, ChangePack]]:
+    def _take(self) -> Iterator[tuple[int, ChangePack]]:
         by_shard: defaultdict[int, list[RowPart]] = defaultdict(list)
         for part in self._program.take():
             shard = row_shard(part.row_key, self._shards)

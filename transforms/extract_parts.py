@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
-from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.typehints.decorators import no_annotations
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
-from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.contract import Contracts
 from schemas.late import LateEvent
@@ -17,19 +14,14 @@ from schemas.metric import Metric
 from schemas.packs import EventPack
 from schemas.rejected import Rejected
 from schemas.window_parts import PartPack
-from transforms.counters import counter, rejected_counter
-from transforms.garbage import settle
+from transforms.collect_events import REJECTED, CollectEvents
 from transforms.metric_program import MetricProgram
 from transforms.pack_parts import packed_by_shard
-from transforms.reread_events import RereadEvents
 
 __all__ = ["ExtractParts", "ExtractedParts"]
 
 _STEP = "ExtractParts"
 _LATE = "late"
-_REJECTED = "rejected"
-_MOST_EVENTS = 200_000
-_MOST_BYTES = 100_000_000
 
 
 class ExtractedParts(NamedTuple):
@@ -87,51 +79,29 @@ class ExtractParts(beam.PTransform[PCollection[EventPack], ExtractedParts]):
         extract = (
             beam.ParDo(_Extract(self))
             .with_output_types(tuple[int, PartPack], late=LateEvent, rejected=Rejected)
-            .with_outputs(_LATE, _REJECTED, main="parts")
+            .with_outputs(_LATE, REJECTED, main="parts")
         )
         outputs = packs | "CollectParts" >> extract
-        return ExtractedParts(outputs["parts"], outputs[_LATE], outputs[_REJECTED])
+        return ExtractedParts(outputs["parts"], outputs[_LATE], outputs[REJECTED])
 
 
-class _Extract(beam.DoFn):
+class _Extract(CollectEvents):
     """Carries events to the compiled metrics, and what they collected to the next step."""
 
     def __init__(self, given: ExtractParts) -> None:
-        self._contracts = given.contracts
+        super().__init__(_STEP, given.contracts, given.pseudonym_key, given.max_event_bytes)
         self._metrics = given.metrics
-        self._key = given.pseudonym_key
         self._shards = given.shards
-        self._max_event_bytes = given.max_event_bytes
-        self._accepted = counter("accepted")
-        self._late = counter("late")
 
     def setup(self) -> None:
-        settle()
-        self._events = RereadEvents(self._contracts, self._key, self._max_event_bytes)
+        super().setup()
         self._program = MetricProgram(self._contracts, self._metrics)
 
-    def start_bundle(self) -> None:
+    def _clear(self) -> None:
         self._program.clear()
-        self._begin()
 
-    def _begin(self) -> None:
-        self._added = self._events.taken = 0
-        self._least: Timestamp = MAX_TIMESTAMP
-
-    def process(
-        self, pack: EventPack, timestamp: Timestamp = beam.DoFn.TimestampParam
-    ) -> Iterator[Any]:
-        self._least = min(self._least, timestamp)
-        yield from self._collect(pack)
-        if self._added >= _MOST_EVENTS or self._events.taken >= _MOST_BYTES:
-            for parts in packed_by_shard(self._program.take(), self._shards):
-                yield TimestampedValue(parts, self._least)
-            self._begin()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        for parts in packed_by_shard(self._program.take(), self._shards):
-            yield WindowedValue(parts, self._least, (GlobalWindow(),))
-        self._begin()
+    def _take(self) -> Iterator[tuple[int, PartPack]]:
+        return packed_by_shard(self._program.take(), self._shards)
 
     def _collect(self, pack: EventPack) -> Iterator[TaggedOutput]:
         """Add all rows of a pack; yield those that leave by another way."""
@@ -153,9 +123,3 @@ class _Extract(beam.DoFn):
                     yield TaggedOutput(_LATE, whole)
         self._late.inc(late)
         self._accepted.inc(len(pack) - late - refused)
-        self._added += len(pack)
-
-    def _rejected(self, pack: EventPack, row: int) -> TaggedOutput:
-        rejected = self._events.rejected(pack, row, _STEP)
-        rejected_counter(rejected.reason).inc()
-        return TaggedOutput(_REJECTED, rejected)

@@ -15,7 +15,7 @@ from schemas.coverage import Coverage
 from schemas.feature_set import Feature, FeatureSet, StateField
 from transforms.record_fields import EVENT_ID, RecordFields, Tests, passes
 
-__all__ = ["FeatureProgram"]
+__all__ = ["FeatureProgram", "feature_paths"]
 
 
 # In all steps, `place` is the index of a field among the values of a record.
@@ -146,7 +146,7 @@ class FeatureProgram:
             rows.clear()
 
     def _compile(self, event_type: str) -> _Program:
-        fields = RecordFields(self._contracts, event_type, _paths(self._sets, event_type))
+        fields = RecordFields(self._contracts, event_type, feature_paths(self._sets, event_type))
         for each, steps in zip(self._sets, self._steps, strict=True):
             steps.append(_compile_set(each, event_type, fields))
         keys = tuple(
@@ -202,7 +202,7 @@ def _add_to_tiles(
             del held[start]
 
 
-def _paths(sets: Iterable[FeatureSet], event_type: str) -> set[str]:
+def feature_paths(sets: Iterable[FeatureSet], event_type: str) -> set[str]:
     """Return all paths that the features of an event type read."""
     paths: set[str] = set()
     for each in sets:

@@ -22,7 +22,7 @@ from schemas.refused_rows import refused_row
 from schemas.rejected import Rejected
 from schemas.row_packs import RowPack
 from schemas.silver_tables import silver_table
-from schemas.times import format_rfc3339
+from schemas.times import format_rfc3339, parse_rfc3339
 from transforms.counters import counter
 
 __all__ = ["FillFromDrift", "Filled"]
@@ -46,6 +46,8 @@ class _Key(msgspec.Struct):
     """What rows of both tables say of their event."""
 
     event_id: str
+    event_type: str
+    event_timestamp: str
     content_digest: str
 
 
@@ -58,7 +60,8 @@ class FillFromDrift(beam.PTransform[tuple[PCollection[RawPack], PCollection[RawP
     `ingest_time`. Of several rows of an event the current one is filled. Rows of which nothing more
     is known are no output.
 
-    Bounded; any windows; bundles, order and repetition of the lines change nothing. Counters:
+    Other events than the asked ones are passed over. Bounded; any windows; bundles, order and
+    repetition of the lines change nothing. Counters:
     `rows_read` (those that name unknown fields), `filled`, `unknown_still`, `drift_missing` (rows
     whose drift is gone, as it is after its retention), `rejected.row_refused`.
 
@@ -69,18 +72,22 @@ class FillFromDrift(beam.PTransform[tuple[PCollection[RawPack], PCollection[RawP
         contracts: as they are now.
         pseudonym_key: where the key is; None if nothing is personal.
         ingest_time: of the filled rows, in microseconds.
+        event_type: of the events that are asked for; None: all.
+        span: [first, end) of their times, in microseconds; None: all.
     """
 
     contracts: Contracts
     pseudonym_key: str | None
     ingest_time: int
+    event_type: str | None = None
+    span: tuple[int, int] | None = None
 
     @no_annotations
     def expand(self, lines: tuple[PCollection[RawPack], PCollection[RawPack]]) -> Filled:
         """Bring rows and drift of an event together."""
         keyed = tuple[tuple[str, str], bytes]
-        curated = lines[0] | "KeyRows" >> beam.FlatMap(_rows).with_output_types(keyed)
-        drift = lines[1] | "KeyDrift" >> beam.FlatMap(_drift).with_output_types(keyed)
+        curated = lines[0] | "KeyRows" >> beam.FlatMap(self._rows).with_output_types(keyed)
+        drift = lines[1] | "KeyDrift" >> beam.FlatMap(self._drift).with_output_types(keyed)
         outputs = (
             {_ROWS: curated, _DRIFT: drift}
             | "GroupByEvent" >> beam.CoGroupByKey()
@@ -91,18 +98,25 @@ class FillFromDrift(beam.PTransform[tuple[PCollection[RawPack], PCollection[RawP
         )
         return Filled(outputs.rows, outputs[_REJECTED])
 
+    def _rows(self, pack: RawPack) -> Iterator[tuple[tuple[str, str], bytes]]:
+        named = [n for n, line in enumerate(pack.payloads) if _UNKNOWN in line]
+        return self._drift(pack.take(named))
+
+    def _drift(self, pack: RawPack) -> Iterator[tuple[tuple[str, str], bytes]]:
+        for line in pack.payloads:
+            key = _key_of(line)
+            if self._is_asked(key):
+                yield (key.event_id, key.content_digest), line
+
+    def _is_asked(self, key: "_Key") -> bool:
+        if self.event_type is not None and key.event_type != self.event_type:
+            return False
+        if self.span is None:
+            return True
+        return self.span[0] <= parse_rfc3339(key.event_timestamp) < self.span[1]
+
 
 _key_of = msgspec.json.Decoder(_Key).decode
-
-
-def _rows(pack: RawPack) -> Iterator[tuple[tuple[str, str], bytes]]:
-    return _drift(pack.take([n for n, line in enumerate(pack.payloads) if _UNKNOWN in line]))
-
-
-def _drift(pack: RawPack) -> Iterator[tuple[tuple[str, str], bytes]]:
-    for line in pack.payloads:
-        key = _key_of(line)
-        yield (key.event_id, key.content_digest), line
 
 
 class _Fill(beam.DoFn):
@@ -114,6 +128,8 @@ class _Fill(beam.DoFn):
 
     def setup(self) -> None:
         self._fill = DriftFill(self._contracts, self._key)
+        types = self._contracts.types
+        self._tables = {name: silver_table(self._contracts, name).full_name for name in types}
 
     def process(self, element: tuple[tuple[str, str], _Lines]) -> Iterator[Any]:
         key, lines = element
@@ -135,8 +151,8 @@ class _Fill(beam.DoFn):
             counter("unknown_still").inc()
         else:
             counter("filled").inc()
-            table = silver_table(self._contracts, row["event_type"]).full_name
-            yield RowPack(table, [filled], [_insert_id(key, row)])
+            ids = [_insert_id(key, msgspec.json.decode(filled))]
+            yield RowPack(self._tables[row["event_type"]], [filled], ids)
 
 
 def _refused(drift: bytes, key: tuple[str, str], refusal: Refusal) -> Rejected:
@@ -145,6 +161,6 @@ def _refused(drift: bytes, key: tuple[str, str], refusal: Refusal) -> Rejected:
 
 
 def _insert_id(key: tuple[str, str], row: Mapping[str, Any]) -> str:
-    """Tell a filled row from that of the event as it came: by what was unknown of it."""
+    """Tell a filled row from that of the event as it came: by what is unknown of it still."""
     unknown = blake2b(msgspec.json.encode(row.get(UNKNOWN_FIELDS, [])), digest_size=8)
     return f"{id_digest(key[0]).hex()}{key[1]}{unknown.hexdigest()}"

@@ -51,8 +51,8 @@ class FoldWindows(beam.PTransform[PCollection[tuple[int, PartPack]], PCollection
     A window that is not wholly inside [`covers_from`, `covers_to`) is withheld (counter
     `windows_withheld`, once a window and key). In a stream a window is kept until the watermark has
     passed its end by the allowed lateness and a horizon (up to a 32nd of it longer); what comes
-    later is withheld too (`windows_reopened`). `parts_unknown`: parts of metrics that are no longer
-    declared. `panes_early`, `panes_on_time`, `panes_late`: what left.
+    later is withheld too (`windows_reopened`; rejects: `rejects_too_late`). `parts_unknown`: parts
+    of metrics that are no longer declared. `panes_early`, `panes_on_time`, `panes_late`: what left.
 
     State of a stream, by shard: a log of parts and marks that is rewritten when it has doubled. A
     metric whose slot changes begins anew; a change of `shards` upstream is an incompatible update.

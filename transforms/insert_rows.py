@@ -16,15 +16,12 @@ repetitions of the last minute, and the views count a row once however often it 
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from transforms.mutate_rows import NothingWrittenError, Patience
+from transforms.bulk_write import PARTS, BulkWrite, NothingWrittenError, Patience, Work
 
 __all__ = ["PROBE", "BulkInsert", "Fault", "InsertFailedError", "RowError", "Send"]
 
-_PARTS = 8
-_PROBE_TRIES = 3
 PROBE = b'{"insertId":"penstock-probe","json":{"penstock_probe":true}}'
 """A row with a column that no table has: it is answered, and never written."""
 
@@ -63,31 +60,10 @@ class RowError(NamedTuple):
 Send = Callable[[Sequence[bytes], float], Mapping[int, RowError]]
 """Sends entries with a timeout in seconds; returns the errors by position, and all others are
 written. Raises `InsertFailedError`, and `NothingWrittenError` where the table is to blame."""
+_Inserts: TypeAlias = Work[bytes, str]
 
 
-@dataclass
-class _Work:
-    """One batch on its way: rows by their number in it.
-
-    `blamed`: failed by themselves, not only as a part of a request that failed. `suspects`: those
-    of them that are not worth another try.
-    """
-
-    rows: Sequence[bytes]
-    end: float
-    size: int
-    pending: list[int]
-    blamed: set[int] = field(default_factory=set)
-    suspects: list[int] = field(default_factory=list)
-    told: dict[int, str] = field(default_factory=dict)
-    refused: dict[int, str] = field(default_factory=dict)
-    tries: int = 0
-    wait: bool = False
-    split: bool = False
-    judged: bool = False
-
-
-class BulkInsert:
+class BulkInsert(BulkWrite[bytes, str]):
     """Inserts batches into one table.
 
     Args:
@@ -97,50 +73,12 @@ class BulkInsert:
     """
 
     def __init__(self, table: str, send: Send, patience: Patience | None = None) -> None:
+        super().__init__(patience)
         self._table, self._send = table, send
-        self._patience = patience or Patience()
-        self.retries = 0
 
-    def write(self, rows: Sequence[bytes]) -> dict[int, str]:
-        """Insert a batch; return why, by position, for each refused row.
-
-        Raises:
-            NothingWrittenError: neither the rows that are left nor a probe were answered.
-        """
-        work = _Work(rows, self._end(), len(rows), list(range(len(rows))))
-        while work.pending:
-            self._round(work)
-            if work.pending and self._patience.clock() >= work.end:
-                self._judge(work)
-            elif work.pending and work.wait:
-                self._rest(work)
-        if work.suspects:
-            self._refuse(work, work.suspects)
-        return work.refused
-
-    def _end(self) -> float:
-        return self._patience.clock() + self._patience.deadline
-
-    def _round(self, work: _Work) -> None:
-        """Send all that is pending once, in requests of at most `work.size` rows."""
-        work.wait = work.split = False
-        work.tries += 1
-        pending, work.pending = work.pending, []
-        for start in range(0, len(pending), work.size):
-            part = pending[start : start + work.size]
-            if self._patience.clock() >= work.end:
-                work.pending += part
-            else:
-                self._request(work, part)
-        self.retries += len(work.pending)
-        if work.split:
-            work.size = max(1, -(-min(work.size, len(work.pending)) // _PARTS))
-
-    def _request(self, work: _Work, part: list[int]) -> None:
-        left = max(0.05, work.end - self._patience.clock())
+    def _request(self, work: _Inserts, part: list[int]) -> None:
         try:
-            timeout = min(self._patience.attempt_timeout, left)
-            errors = self._send([work.rows[row] for row in part], timeout)
+            errors = self._send([work.rows[row] for row in part], self._timeout(work))
         except InsertFailedError as failure:
             self._failed(work, part, failure)
             return
@@ -149,7 +87,7 @@ class BulkInsert:
         if len(errors) < len(part) or any(error.final for error in errors.values()):
             work.end = self._end()
 
-    def _answered(self, work: _Work, row: int, error: RowError) -> None:
+    def _answered(self, work: _Inserts, row: int, error: RowError) -> None:
         """Take what an answer says of one row."""
         work.told[row] = error.told
         if error.final:
@@ -159,7 +97,7 @@ class BulkInsert:
         work.wait = True
         work.pending.append(row)
 
-    def _failed(self, work: _Work, part: list[int], error: InsertFailedError) -> None:
+    def _failed(self, work: _Inserts, part: list[int], error: InsertFailedError) -> None:
         """Take the failure of a request for all of its rows."""
         work.told.update(dict.fromkeys(part, str(error)))
         alone = len(part) == 1
@@ -172,15 +110,10 @@ class BulkInsert:
         work.wait = work.wait or error.fault is not Fault.ROW
         work.split = work.split or error.fault in _SPLITS
 
-    def _rest(self, work: _Work) -> None:
-        """Wait before the next round."""
-        patience = self._patience
-        longest = min(patience.longest_wait, patience.first_wait * 2.0 ** min(work.tries - 1, 20))
-        left = max(0.0, work.end - patience.clock())
-        patience.sleep(min(left, longest * (0.5 + patience.jitter() / 2)))
+    def _smaller(self, work: _Inserts) -> int:
+        return -(-min(work.size, len(work.pending)) // PARTS)
 
-    def _judge(self, work: _Work) -> None:
-        """Out of time: refuse what failed by itself; what only failed in company is tried alone."""
+    def _judge(self, work: _Inserts) -> None:
         left = [row for row in work.pending if row not in work.blamed]
         if work.judged and left:
             raise self._nothing(work.told[left[-1]])
@@ -188,22 +121,12 @@ class BulkInsert:
         work.pending, work.judged = left, True
         work.size, work.end = 1, self._end()
 
-    def _refuse(self, work: _Work, rows: list[int]) -> None:
-        """Refuse rows if the table takes others now; else it is no row's fault."""
-        if not self._takes_rows():
-            raise self._nothing(work.told[(rows or work.pending)[-1]])
-        work.refused.update({row: work.told[row] for row in rows})
-
-    def _takes_rows(self) -> bool:
-        for attempt in range(_PROBE_TRIES):
-            if attempt:
-                self._patience.sleep(self._patience.first_wait)
-            try:
-                self._send([PROBE], self._patience.attempt_timeout)
-            except InsertFailedError:
-                continue
-            return True
-        return False
+    def _probe(self) -> bool:
+        try:
+            self._send([PROBE], self._patience.attempt_timeout)
+        except InsertFailedError:
+            return False
+        return True
 
     def _nothing(self, told: str) -> NothingWrittenError:
         msg = f"nothing can be written to {self._table}, {told}: the bundle will be tried again"

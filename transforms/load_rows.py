@@ -126,7 +126,8 @@ class _LoadObjects(beam.DoFn):
         self._sink, self._max_bytes = constants.sink, constants.max_bytes
 
     def setup(self) -> None:
-        self._rows, self._refused = counter("rows"), counter("rows_refused")
+        name = self._sink.counted
+        self._rows, self._refused = counter(name), counter(f"{name}_refused")
         self._loads: dict[str, TableLoad] = {}
 
     def start_bundle(self) -> None:
@@ -227,7 +228,7 @@ class _MergeTables(beam.DoFn):
         self._sink = sink
 
     def setup(self) -> None:
-        self._written = counter("rows_written")
+        self._written = counter(f"{self._sink.counted}_written")
 
     def process(self, group: tuple[str, Iterable[Staged]]) -> Iterator[str]:
         table, staged = group[0], list(group[1])

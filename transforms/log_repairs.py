@@ -11,7 +11,7 @@ from apache_beam.pvalue import PCollection
 from schemas.repairs import Repair, RepairedTile, repairs_folder
 from transforms.object_store import ObjectStoreError, create_object, read_objects
 
-__all__ = ["LogRepairs", "read_repairs", "write_repair"]
+__all__ = ["LogRepairedSpan", "LogRepairs", "read_repairs", "write_repair"]
 
 _SUFFIX = ".json"
 
@@ -45,6 +45,35 @@ class LogRepairs(beam.PTransform[PCollection[RepairedTile], PCollection[str]]):
         return logged
 
 
+@dataclass
+class LogRepairedSpan(beam.PTransform[PCollection[bytes], PCollection[str]]):
+    """PCollection[keys of rows that were written] -> the record of the run, also if there are none.
+
+    It is written when all rows are, by the job itself: whoever launches a template does not wait
+    for its end. Yields its path. Bounded; global window. A retry writes the same object.
+
+    Raises, at run time: `ObjectStoreError`.
+
+    Args:
+        archive: root of the archive.
+        repair: of the run, with its span.
+    """
+
+    archive: str
+    repair: Repair
+
+    def expand(self, written: PCollection[bytes]) -> PCollection[str]:
+        """Wait and write."""
+        record = beam.Create([self.repair.to_json()], reshuffle=False).with_output_types(bytes)
+        logged: Any = (
+            written.pipeline
+            | "Record" >> record
+            | "AwaitRows" >> beam.WaitOn(written)
+            | "WriteRecord" >> beam.Map(_write_record, archive=self.archive).with_output_types(str)
+        )
+        return logged
+
+
 def write_repair(archive: str, repair: Repair) -> str:
     """Write the record of a run that has succeeded; return its path. A retry changes nothing.
 
@@ -64,6 +93,10 @@ def read_repairs(archive: str, table: str) -> Iterator[Repair]:
     """
     for path, content in read_objects(f"{archive}/{repairs_folder(table)}", _SUFFIX):
         yield _parsed(path, content)
+
+
+def _write_record(record: bytes, archive: str) -> str:
+    return write_repair(archive, Repair.from_json(record))
 
 
 class _WriteRecord(beam.DoFn):

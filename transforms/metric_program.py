@@ -16,7 +16,7 @@ from schemas.window_parts import WindowPart
 from transforms.metric_groups import Grouping, MetricGroups, Values
 from transforms.record_fields import RecordFields, Tests, passes
 
-__all__ = ["MetricProgram", "RejectProgram"]
+__all__ = ["MetricProgram", "RejectProgram", "metric_paths"]
 
 _MILLISECOND = SECOND // 1_000
 _REJECT_FIELDS = {"reason": 0, "step": 1}
@@ -98,7 +98,7 @@ class MetricProgram:
 
     def _compiled(self, kind: Any) -> _Program:
         event_type = kind.__struct_config__.tag
-        paths = _paths(self._metrics, event_type)
+        paths = metric_paths(self._metrics, event_type)
         known = {path for path in paths if _is_known(self._contracts, event_type, path)}
         fields = RecordFields(self._contracts, event_type, known)
         ages = AGE_MS in paths
@@ -174,7 +174,7 @@ def _is_known(contracts: Contracts, event_type: str, path: str) -> bool:
     return True
 
 
-def _paths(metrics: Sequence[Metric], event_type: str) -> set[str]:
+def metric_paths(metrics: Sequence[Metric], event_type: str) -> set[str]:
     """Return all paths that the metrics of an event type read."""
     paths: set[str] = set()
     for metric in metrics:

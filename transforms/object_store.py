@@ -17,6 +17,7 @@ __all__ = [
     "check_path",
     "create_object",
     "delete_object",
+    "has_bucket",
     "list_folders",
     "list_objects",
     "list_unfinished",
@@ -101,6 +102,12 @@ def list_objects(path: str, suffix: str = "") -> Iterator[Listed]:
     found: Iterator[Listed] = iter(_store(path).listed(path, suffix))
     while (each := _guarded(path, lambda: next(found, None))) is not None:
         yield each
+
+
+def has_bucket(path: str) -> bool:
+    """Return whether the bucket of a remote path is there, as far as this process may know."""
+    there: bool = _guarded(path, lambda: bucket_objects.has_bucket(path))
+    return there
 
 
 def list_unfinished(path: str) -> list[Listed]:

@@ -27,22 +27,24 @@ class PackRows(beam.PTransform[PCollection[RowPack], PCollection[tuple[str, byte
 
     Args:
         max_bytes: a pack is closed when it holds as much.
+        counted: the name of the counter.
     """
 
     max_bytes: int = 4_000_000
+    counted: str = "rows"
 
     def expand(self, packs: PCollection[RowPack]) -> PCollection[tuple[str, bytes]]:
         """Leave the windows and gather."""
-        gathering = beam.ParDo(_GatherRows(self.max_bytes)).with_output_types(tuple[str, bytes])
+        gathering = beam.ParDo(_GatherRows(self)).with_output_types(tuple[str, bytes])
         return globally(packs) | "GatherRows" >> gathering
 
 
 class _GatherRows(beam.DoFn):
     """Collects the rows of a bundle by table."""
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._counted = counter("rows")
+    def __init__(self, given: PackRows) -> None:
+        self._max_bytes = given.max_bytes
+        self._counted = counter(given.counted)
 
     def start_bundle(self) -> None:
         self._rows: dict[str, list[bytes]] = {}

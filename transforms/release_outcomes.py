@@ -17,6 +17,8 @@ class Outcome:
     """No release can mend its reason, such as a conflict of ids."""
     OTHER_TABLE = "other_table"
     """A change of a row that was meant for another table than this run writes."""
+    OTHER_JOB = "other_job"
+    """Refused by a job whose rows a release does not fill; counted by that job, too."""
     STILL_BAD = "still_bad"
     """Refused again: it stays, with a higher attempt."""
     NOT_YET = "not_yet"

@@ -11,8 +11,10 @@ from apache_beam.typehints.decorators import no_annotations
 
 from schemas.bigtable_table import TABLE_ATTRIBUTE
 from schemas.cell_lines import parse_change
+from schemas.other_jobs import other_job
 from schemas.rejected import Reason, Rejected
 from schemas.released import release_key
+from transforms.counters import counter
 from transforms.group_kinds import GroupKinds, of_kind
 from transforms.quarantine_filter import Filter
 from transforms.release_outcomes import Outcome, count_outcome
@@ -22,6 +24,7 @@ __all__ = ["SelectRejects", "Selected", "outcome_of", "standing"]
 _CHANGES = "changes"
 _KINDS = (Rejected, bool)
 _DECODED = ("Decode", "ExtractChanges")
+_FINAL = (Reason.ID_CONFLICT.value, Reason.ROW_REFUSED.value)
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -38,7 +41,8 @@ class SelectRejects(beam.PTransform[tuple[PCollection[Rejected], PCollection[byt
 
     Of the records of one message that with the highest attempt counts, and only if it is meant. It
     is left out, and counted (`Outcome`), where it was released already, where its attempt has
-    reached the most, and where there is nothing to release. Bounded; global window.
+    reached the most, where there is nothing to release, and where another job than the hot path
+    refused it. Bounded; global window.
 
     Args:
         meant: which records are.
@@ -78,8 +82,8 @@ class SelectRejects(beam.PTransform[tuple[PCollection[Rejected], PCollection[byt
 def standing(records: Iterable[Rejected]) -> Rejected | None:
     """Return the record of a message that counts, whatever order they come in; None of none.
 
-    A row that a table refused hides nothing: the message may be good for the table of the hot path,
-    or be refused there for a reason that can be mended.
+    A row that a table refused, and what another job refused, hide nothing: the message may be good
+    for the table of the hot path, or be refused there for a reason that can be mended.
 
     >>> one = Rejected("Decode", "not_json", "", b"{", {}, "7", "", None, 5)
     >>> standing([msgspec.structs.replace(one, attempt=1), one]).attempt
@@ -89,8 +93,8 @@ def standing(records: Iterable[Rejected]) -> Rejected | None:
 
 
 def _rank(record: Rejected) -> tuple[int, bool, bytes]:
-    is_row = record.reason == Reason.ROW_REFUSED.value
-    return record.attempt, not is_row, _ENCODER.encode(record)
+    elsewhere = record.reason == Reason.ROW_REFUSED.value or other_job(record) is not None
+    return record.attempt, not elsewhere, _ENCODER.encode(record)
 
 
 def outcome_of(
@@ -99,10 +103,12 @@ def outcome_of(
     """Return why a record is left out; None: it is to be handed in again."""
     if record.reason == Reason.MUTATION_REFUSED.value:
         problem = _problem_of_change(record, table)
+    elif record.reason in _FINAL:
+        problem = Outcome.UNRELEASABLE
+    elif other_job(record) is not None:
+        problem = Outcome.OTHER_JOB
     else:
-        conflict = record.reason == Reason.ID_CONFLICT.value
-        releasable = record.step in _DECODED and not conflict
-        problem = None if releasable else Outcome.UNRELEASABLE
+        problem = None if record.step in _DECODED else Outcome.UNRELEASABLE
     if problem is None and released:
         return Outcome.ALREADY_RELEASED
     if problem is None and record.attempt >= max_attempts:
@@ -127,9 +133,13 @@ class _Choose(beam.DoFn):
         self._rules = (given.max_attempts, given.table)
 
     def process(self, group: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
-        record = standing(of_kind(group[1], 0, Rejected))
+        records = list(of_kind(group[1], 0, Rejected))
+        record = standing(records)
         if record is None or not self._meant.takes(record):
             return
+        # Also of a message that is released: the rows of the others lack it.
+        for job in {other_job(each) for each in records} - {None}:
+            counter(f"{Outcome.OTHER_JOB}.{job}").inc()
         released = any(of_kind(group[1], 1, bool))
         outcome = outcome_of(record, released, *self._rules)
         if outcome is not None:

@@ -116,8 +116,9 @@ class _InsertAll(beam.DoFn):
 
     def setup(self) -> None:
         self._bulks: dict[str, BulkInsert] = {}
-        names = ("rows", "rows_written", "rows_refused", "row_retries")
-        self._count = {name: counter(name) for name in names}
+        name = self._constants.sink.counted
+        self._rows = tuple(map(counter, (name, f"{name}_written", f"{name}_refused")))
+        self._retries = counter("row_retries")
 
     def start_bundle(self) -> None:
         self._buffers: dict[str, _Buffer] = {}
@@ -166,7 +167,7 @@ class _InsertAll(beam.DoFn):
         buffer.clear()
         before = buffer.bulk.retries
         refused = buffer.bulk.write(entries)
-        self._count["row_retries"].inc(buffer.bulk.retries - before)
+        self._retries.inc(buffer.bulk.retries - before)
         self._counted(len(entries), len(refused))
         for number, told in refused.items():
             pack, index, place = origins[number]
@@ -175,9 +176,8 @@ class _InsertAll(beam.DoFn):
         yield WindowedValue(table, timestamp, [window])
 
     def _counted(self, rows: int, refused: int) -> None:
-        self._count["rows"].inc(rows)
-        self._count["rows_written"].inc(rows - refused)
-        self._count["rows_refused"].inc(refused)
+        for each, number in zip(self._rows, (rows, rows - refused, refused), strict=True):
+            each.inc(number)
 
     def _refusal(self, pack: RowPack, index: int, told: str, place: _Place) -> TaggedOutput:
         timestamp, window = place

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import msgspec
 
 from schemas.measures import Merge, merge_into, merges_of
-from schemas.metric import Metric, Triggers
+from schemas.metric import REJECTS, Metric, Triggers
 from schemas.window_parts import WindowPart
 
 __all__ = ["HeldWindow", "Place", "WindowRules", "WindowTally"]
@@ -23,6 +23,7 @@ class WindowRules:
         self.merges: list[Merge] = merges_of(metric)
         self.lateness = metric.allowed_lateness
         self.triggers: Triggers = metric.triggers
+        self.of_rejects = metric.source == REJECTS
 
     @classmethod
     def of(cls, metrics: Iterable[Metric]) -> "dict[int, WindowRules]":
@@ -34,13 +35,15 @@ class WindowTally(msgspec.Struct):
     """What is counted on the way to panes.
 
     `windows_withheld`: windows under a key that the job does not see all of, each once.
-    `windows_reopened`: parts that came for a window that was forgotten. `parts_unknown`: parts of
-    metrics or lengths of windows that are no longer declared. `panes_early`, `panes_on_time` and
-    `panes_late`: what left.
+    `windows_reopened`: parts of events that came for a window that was forgotten.
+    `rejects_too_late`: rejects of which that is so, once for each metric and window: they have no
+    event time by which to tell before. `parts_unknown`: parts of metrics or lengths of windows that
+    are no longer declared. `panes_early`, `panes_on_time` and `panes_late`: what left.
     """
 
     windows_withheld: int = 0
     windows_reopened: int = 0
+    rejects_too_late: int = 0
     parts_unknown: int = 0
     panes_early: int = 0
     panes_on_time: int = 0

@@ -90,7 +90,7 @@ class WindowShard:
             held = self._windows.get(place)
             if held is None:
                 if lower >= self._expiry(place):
-                    tally.windows_reopened += 1
+                    _count_forgotten(part, rules, tally)
                     continue
                 held = self._begin(place, lower, kept, tally)
             if not held.withheld:
@@ -221,3 +221,10 @@ class WindowShard:
         name = f"panes_{timing}"
         setattr(tally, name, getattr(tally, name) + len(panes))
         return panes
+
+
+def _count_forgotten(part: WindowPart, rules: WindowRules, tally: WindowTally) -> None:
+    if rules.of_rejects:
+        tally.rejects_too_late += part.events
+    else:
+        tally.windows_reopened += 1

@@ -11,7 +11,7 @@ _Result = TypeVar("_Result")
 
 
 class WorkBeside(Generic[_Result]):
-    """Calls of one bundle, made one after the other; results come back in their order.
+    """Calls of one bundle, begun one after the other; results come back in their order.
 
     To be made in a DoFn's `setup`, as threads cannot be pickled; `begin` belongs into
     `start_bundle`, `drain` into `finish_bundle` and `close` into `teardown`. What a call raises is
@@ -25,11 +25,12 @@ class WorkBeside(Generic[_Result]):
 
     Args:
         most: how many calls may be open before one is waited for; they hold what they are given.
+        threads: how many calls are made at a time; more than one help where they wait for a disk.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, threads: int = 1) -> None:
         self._most = most
-        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._pool = ThreadPoolExecutor(max_workers=threads)
         self._open: deque[Future[_Result]] = deque()
 
     def begin(self) -> None:

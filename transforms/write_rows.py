@@ -45,6 +45,7 @@ class WriteRows(beam.PTransform[PCollection[RowPack], WrittenRows]):
     came from where the pack has it (`raw`), else the row itself with the attribute
     `bigquery_table`. The detail names the table, the rule and the field, never a value.
     Counters: `rows` = `rows_written` + `rows_refused`; with `storage` there is no `rows_written`.
+    Where `sink.counted` says so, their names begin otherwise.
 
     Raises, at run time: `NothingWrittenError` or `LoadFailedError`, which fail the bundle: a table
     is missing, writing is not allowed, BigQuery is down for longer than the patience. Tables are
@@ -71,8 +72,9 @@ class WriteRows(beam.PTransform[PCollection[RowPack], WrittenRows]):
             return WrittenRows(*(packs | "LoadRows" >> LoadRows(self.sink)))
         if self.sink.method == "storage":
             return WrittenRows(*(packs | "AppendRows" >> AppendRows(self.sink)))
-        writing = WriteObjects(self.sink.path, lines_form("rows_written"))
-        written = packs | "PackRows" >> PackRows() | "WriteRowObjects" >> writing
+        counted = self.sink.counted
+        writing = WriteObjects(self.sink.path, lines_form(f"{counted}_written"))
+        written = packs | "PackRows" >> PackRows(counted=counted) | "WriteRowObjects" >> writing
         return WrittenRows(written, packs.pipeline | "NoneRefused" >> _none_refused())
 
 

@@ -25,6 +25,7 @@ COMMANDS = [
     ["tables", "diff"],
     ["tables", "apply"],
     ["features", "get"],
+    ["metrics", "get"],
     ["quarantine", "ls"],
     ["quarantine", "show"],
     ["quarantine", "explain"],

@@ -71,6 +71,7 @@ def written(seed):
             f"{at[:10]}-{chance.randrange(6)}",
             at,
             publish_time=chance.choice(stamps),
+            unknown_fields=chance.choice([[], ["d.a"], ["d.a", "d.b"], ["d.a.x", "d.a.y"]]),
             content_digest=chance.choice("ab"),
             ingest_time=chance.choice(stamps[:2]),
             message_id=chance.choice(["1", "2", None]),
@@ -124,5 +125,6 @@ def test_days_that_are_none_are_refused(place, first, end, words):
 
 def test_a_table_that_is_missing_is_one_line(place):
     other = Place(Datasets(place.datasets.project, "other_"), place.contracts)
-    with pytest.raises(TableError, match="no such table; `penstock tables create` makes it"):
+    with pytest.raises(TableError, match="no such table; `penstock tables create ") as refused:
         other.compact()
+    assert f"--prefix=other_ --contracts={place.contracts}` makes it" in str(refused.value)

@@ -24,7 +24,7 @@ windows: [1m, 5m, 1h, 1d]
 dimensions: [session_id]
 measures:
   - {name: n, measure: count}
-fill: {zero: [{session_id: s}]}
+fill: {zero: [{session_id: s}], within: 3d}
 """
 
 
@@ -59,9 +59,12 @@ def pane(window, at):
         (BASE + DAY - 2 * MINUTE, BASE + 2 * DAY + 3 * MINUTE),
         (BASE, BASE + DAY - MINUTE),
         (BASE + 7 * MINUTE, BASE + 7 * MINUTE),
+        (BASE - 400 * DAY, BASE + 7 * MINUTE),
     ],
 )
-def test_zeros_cross_midnight_without_a_gap_and_end_with_the_last_window(asked, first, last):
+def test_zeros_cross_midnight_without_a_gap_up_to_the_last_window_and_not_from_long_ago(
+    asked, first, last
+):
     list(create_tables(asked))
     panes = [pane(window, at) for window in LENGTHS for at in sorted({first, last})]
     panes = [*{row["insert_id"]: row for row in panes}.values()]
@@ -74,7 +77,9 @@ def test_zeros_cross_midnight_without_a_gap_and_end_with_the_last_window(asked, 
     expected = [
         (window, start, "s", 0)
         for window, length in LENGTHS.items()
-        for start in range(first - first % length, last + 1, length)
+        for start in range(
+            max(first - first % length, last - last % length - 3 * DAY + length), last + 1, length
+        )
     ]
     assert sorted(row for row in found if row[2] == "s") == sorted(expected)
     [metric] = load_metrics(asked.metrics, load_contracts(None))

@@ -7,6 +7,7 @@ from transforms import bucket_objects
 from transforms.object_store import (
     ObjectStoreError,
     create_object,
+    has_bucket,
     list_folders,
     list_objects,
     read_object,
@@ -35,6 +36,13 @@ def test_a_bucket_itself_is_a_folder(gcs_emulator):
     create_object(f"{place}/b.avro", b"")
     assert list_folders(place) == ["raw"]
     assert paths(place, ".avro") == ["b.avro", "raw/a.avro"]
+
+
+def test_whether_a_bucket_is_there_is_known_before_anything_is_written(gcs_emulator):
+    bucket = gcs_emulator.bucket()
+    assert has_bucket(f"gs://{bucket}")
+    assert has_bucket(f"gs://{bucket}/no/such/folder")
+    assert not has_bucket(f"gs://{bucket}-not/folder")
 
 
 def test_a_change_whose_answer_was_lost_is_made_again(gcs_emulator, monkeypatch):

@@ -1,4 +1,4 @@
-"""Replay equals live: one published stream, five ways into Bigtable, the same values in all.
+"""Replay equals live: one published stream, five ways into tables, the same in all of them.
 
 The same code as `penstock prove`, with fewer events. docs/proof.md says what it compares and what
 it cannot show.
@@ -15,7 +15,7 @@ SECONDS = 40
 pytestmark = [
     pytest.mark.emulator,
     pytest.mark.prism,
-    # Five jobs on two cores: two proofs at once would take each other's time.
+    # Ten jobs on two cores: two proofs at once would take each other's time.
     pytest.mark.xdist_group("proof"),
     pytest.mark.parametrize("pubsub_emulator", [Capability.FILTER], indirect=True),
 ]
@@ -37,4 +37,4 @@ def prove(bigtable_emulator, pubsub_emulator, prism_binary, tmp_path):
 def test_replay_equals_live_interleaved_killed_and_repaired(prove):
     problems, said, proof = prove(seed=11)
     assert problems == [], "\n".join(said)
-    assert proof.values > EVENTS
+    assert min(proof.values, proof.rows) > EVENTS

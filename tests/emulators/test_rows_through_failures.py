@@ -1,9 +1,15 @@
-"""Whatever breaks between a job and BigQuery, no row is lost, and none counts twice in the view."""
+"""Whatever breaks between a job and BigQuery, no row is lost, and none counts twice in the view.
+
+By inserts and by loads. Beam's sink for the Storage Write API is built only: its failures are
+Java's, on Dataflow.
+"""
 
 import functools
 import random
+import time
 
 import pytest
+from google.api_core.retry import retry_unary
 from google.cloud import bigquery
 
 from schemas.row_sink import RowSink
@@ -18,10 +24,24 @@ ROWS = [*map(row, range(60))]
 IDS = [each["event_id"] for each in ROWS]
 QUICK = functools.partial(Patience, first_wait=0.01, longest_wait=0.05)
 FAILURES = [LOST, LOST, 429, 500, 503, None, None, None]
+BAD = [{**row(70), "unknown": 1}, row(71, n="x")]
+
+
+class Hasty:
+    """The time of Google's client, which waits for a second and more before it tries again."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    @staticmethod
+    def sleep(seconds):
+        time.sleep(seconds / 100)
 
 
 @pytest.fixture
-def place(bigquery_emulator, gcs_emulator):
+def place(bigquery_emulator, gcs_emulator, monkeypatch):
+    monkeypatch.setattr(retry_unary, "time", Hasty)
+    monkeypatch.setattr(stream_rows, "Patience", QUICK)
+    monkeypatch.setattr(load_jobs, "_FIRST_WAIT", 0.01)
     return Place(bigquery_emulator, gcs_emulator)
 
 
@@ -47,7 +67,6 @@ def test_inserts_through_failures_lose_no_row_and_none_counts_twice(
     place, bigquery_emulator, monkeypatch, seed, bundle_repeat
 ):
     sink = RowSink.inserts(place.datasets)
-    monkeypatch.setattr(stream_rows, "Patience", QUICK)
     step = StreamRows(sink, max_rows_per_request=9)
     with proxied(bigquery_emulator.address, failing(seed, "/insertAll", 25)) as address:
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", address)
@@ -60,10 +79,57 @@ def test_inserts_through_failures_lose_no_row_and_none_counts_twice(
 
 @pytest.mark.parametrize("seed", range(2))
 def test_loads_through_failures_are_there_once(place, bigquery_emulator, monkeypatch, seed):
-    monkeypatch.setattr(load_jobs, "_FIRST_WAIT", 0.01)
     with proxied(bigquery_emulator.address, failing(seed, "/jobs", 6)) as address:
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", address)
         outcome = write(place.load(), ROWS)
+    assert outcome["rejected"] == []
+    assert [each["event_id"] for each in place.rows()] == IDS
+    assert place.staged() == []
+
+
+@pytest.mark.parametrize("method", ["inserts", "load"])
+def test_a_bad_row_amid_failures_is_refused_with_its_message_and_no_other_is(
+    place, bigquery_emulator, monkeypatch, method
+):
+    inserts = RowSink.inserts(place.datasets)
+    sink, step = (
+        (inserts, StreamRows(inserts, max_rows_per_request=9))
+        if method == "inserts"
+        else (place.load(), None)
+    )
+    given = random.Random(method).sample([*ROWS, *BAD], len(ROWS) + len(BAD))
+    bad = {b'{"raw":%d}' % number for number, each in enumerate(given) if each in BAD}
+    with proxied(bigquery_emulator.address, failing(9, "", 20)) as address:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", address)
+        outcome = write(sink, given, step=step)
+    assert {each.payload for each in outcome["rejected"]} == bad
+    assert {each.reason for each in outcome["rejected"]} == {"row_refused"}
+    assert counted_in_view(place) == IDS
+
+
+@pytest.mark.parametrize(
+    ("part", "script"),
+    [
+        ("/jobs/penstock_load_", [LOST, 429, 503]),
+        # The job is there, so whoever asks again is told so, and looks at it.
+        ("/jobs/penstock_load_", [LOST, None, 429, LOST, 503]),
+        ("/jobs/penstock_merge_", [LOST, 429, 503]),
+        ("/queries/penstock_merge_", [LOST, 429, 503]),
+    ],
+)
+def test_each_step_of_a_load_may_fail_and_each_row_is_there_once(
+    place, bigquery_emulator, monkeypatch, part, script
+):
+    scripts = {}
+
+    def answer(_number, path):
+        return next(scripts.setdefault(path, iter(script)), None) if part in path else None
+
+    with proxied(bigquery_emulator.address, answer, ("GET", "POST")) as address:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", address)
+        outcome = write(place.load(), ROWS)
+    assert scripts
+    assert not any([*left] for left in scripts.values())
     assert outcome["rejected"] == []
     assert [each["event_id"] for each in place.rows()] == IDS
     assert place.staged() == []

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 
+import msgspec
 import pytest
 
 from console.bigquery_tables import Asked, create_tables
@@ -16,10 +17,14 @@ from local.lossy_proxy import LossyProxy
 from local.publish import Outgoing, publish
 from local.resources import unique_name
 from local.services import exported
+from local.tables import read_cells
 from pipelines import recompute_windows, window_metrics
+from schemas.bigtable_table import TableName
 from schemas.contract import load_contracts
 from schemas.current_panes import current_panes
+from schemas.metric import window_name
 from schemas.metric_set import parse_metric
+from schemas.pane_cells import PaneCells, windows_of
 from schemas.table_names import Datasets
 from schemas.times import format_rfc3339, parse_rfc3339
 from tests.emulators.test_tables import query
@@ -56,6 +61,17 @@ def panes_in(folder):
     return rows_of(lines_of(folder / "rows"), "ops.panes_clicks")
 
 
+def served(table, metric):
+    """What the rows of Bigtable say of each window and user."""
+    told = {}
+    for user in ("u0", "u1", "u2"):
+        key = msgspec.msgpack.encode([user])
+        cells = read_cells(TableName.parse(table), PaneCells(metric).row_key(key))
+        for part in windows_of(metric, key, cells):
+            told[window_name(part.length), part.start, user] = part.entries[0]
+    return told
+
+
 def on_time(folder):
     """How many events the last on-time panes of seconds tell."""
     last = {}
@@ -66,16 +82,18 @@ def on_time(folder):
 
 
 def test_windows_of_a_silent_topic_close_by_the_clock_and_redelivery_counts_once(
-    pubsub_emulator, prism_binary, tmp_path
+    pubsub_emulator, bigtable_emulator, prism_binary, tmp_path
 ):
+    table = bigtable_emulator.table()
     topic = pubsub_emulator.topic()
     subscription = pubsub_emulator.subscription(topic, ack_deadline_seconds=10)
-    (tmp_path / "clicks.yaml").write_text(CLICKS)
+    (tmp_path / "clicks.yaml").write_text(f"{CLICKS}bigtable: true\n")
     counters = tmp_path / "counters.json"
     argv = [
         f"--input_subscription={subscription}",
         f"--metrics={tmp_path / 'clicks.yaml'}",
         f"--rows_output={tmp_path / 'rows'}",
+        f"--bigtable_table={table}",
         f"--quarantine_output={tmp_path / 'quarantine'}",
         f"--late_output={tmp_path / 'late'}",
         f"--counters_output={counters}",
@@ -84,7 +102,7 @@ def test_windows_of_a_silent_topic_close_by_the_clock_and_redelivery_counts_once
         "--runner=PrismRunner",
         f"--prism_location={prism_binary}",
         "--environment_type=LOOPBACK",
-        "--stop_after_idle=30",
+        "--stop_after_idle=18",
         "--shards=2",
     ]
     now = time.time_ns() // 1_000
@@ -110,8 +128,10 @@ def test_windows_of_a_silent_topic_close_by_the_clock_and_redelivery_counts_once
     # The end of the source closes what is open, such as hours: seconds were closed long before.
     assert told_at[0] < ended_at - 8
     metric = parse_metric(CLICKS, "clicks.yaml", load_contracts(None))
+    current = current_panes(metric, panes_in(tmp_path))
+    assert served(table, metric) == {key: row["clicks"] for key, row in current.items()}
     found = Counter()
-    for row in current_panes(metric, panes_in(tmp_path)).values():
+    for row in current.values():
         found[row["window"]] += row["clicks"]
     assert found == {"1s": 60, "1h": 60}
     hours = {row["timing"] for row in panes_in(tmp_path) if row["window"] == "1h"}

@@ -29,6 +29,7 @@ COLUMNS = (
     Column("digest", "BYTES"),
     Column("tags", "STRING", "REPEATED"),
     Column("details", "RECORD", fields=(Column("plan", "STRING"),)),
+    Column("unknown_fields", "STRING", "REPEATED"),
     Column("publish_time", "TIMESTAMP"),
     Column("ingest_time", "TIMESTAMP", "REQUIRED"),
     Column("message_id", "STRING"),

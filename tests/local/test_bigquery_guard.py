@@ -55,6 +55,17 @@ def rows(client, table):
     return [dict(row) for row in client.query(f"SELECT * FROM `{table}` ORDER BY id").result()]
 
 
+def test_a_view_is_told_with_its_query_as_it_was_given(client, bigquery_emulator):
+    name = f"{bigquery_emulator.project}.{bigquery_emulator.dataset()}.view"
+    view = bigquery.Table(name)
+    view.view_query = 'SELECT \'it\\\'s\' AS a, r"\\d" AS b,\n  "\\\\" AS c'
+    client.create_table(view)
+    assert client.get_table(name).view_query == view.view_query
+    view.view_query += " LIMIT 1"
+    assert client.update_table(view, ["view_query"]).view_query == view.view_query
+    assert client.get_table(name).view_query == view.view_query
+
+
 def test_an_object_of_cloud_storage_is_loaded_with_its_bytes(client, table, load):
     load(ROW, table).result()
     (row,) = rows(client, table)

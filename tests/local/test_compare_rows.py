@@ -11,7 +11,7 @@ KEYS = [b"00#user#a", b"00#user#b", b"01#session#a", b"no key of ours"]
 CELLS = st.lists(
     st.tuples(
         st.sampled_from(["s", "t"]),
-        st.sampled_from(["views", "total", "strange"]),
+        st.sampled_from(["views", "total", "strange", "clicks/5m"]),
         st.sampled_from([0, 1_000, HOUR // 12, HOUR // 12 + 2_000, HOUR]).map(BASE.__add__),
         st.sampled_from([b"", b"x", b"y"]),
     ),
@@ -29,6 +29,7 @@ def compare(a, b, sample=5):
 def read_plainly(key, cells):
     """What a reader takes, by family, qualifier and tile."""
     lengths = {"views": HOUR, "total": HOUR // 12} if b"#user#" in key else {}
+    lengths["clicks/5m"] = HOUR // 12
     found = {}
     for family, qualifier, timestamp, value in sorted(cells, key=lambda cell: cell[2]):
         tile = "newest" if family == "s" else timestamp // lengths.get(qualifier, 1)
@@ -37,7 +38,7 @@ def read_plainly(key, cells):
 
 
 @pytest.mark.engine
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(SIDES, SIDES)
 def test_what_is_found_is_what_a_plain_comparison_finds(a, b):
     found = compare(a, b)

@@ -31,6 +31,14 @@ def test_a_tile_closes_within_the_stream_and_soon_after_it_may_be_repaired(offse
     assert schedule.end - schedule.horizon - 75 * SECOND < schedule.closing
 
 
+def test_a_repair_reads_what_a_busy_machine_published_too_late():
+    schedule = Schedule.at(BEGIN, 50)
+    assert schedule.closing + schedule.lateness(schedule.end) == schedule.closed
+    for late in (1, 8 * SECOND):
+        published = schedule.closed + late
+        assert 0 <= schedule.closing + schedule.lateness(published) - published < SECOND
+
+
 @pytest.fixture
 def stream(tmp_path):
     schedule = Schedule.at(BEGIN, 50)

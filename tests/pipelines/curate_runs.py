@@ -49,11 +49,16 @@ def run(argv: list[str], folder: Path, bundle_repeat: int = 0) -> Run:
     )
 
 
-def lines_of(rows: Path | str) -> list[str]:
-    """Return the rows below a folder, each with its table in front, sorted."""
+def lines_of(rows: Path | str, *, index: bool = False) -> list[str]:
+    """Return the rows below a folder, each with its table in front, sorted.
+
+    What was refused is looked at in the quarantine; only with `index` its rows are there too.
+    """
     found = []
     for name, content in read_objects(str(rows), ".ndjson"):
         table = name.rsplit("/", 2)[1]
+        if table == "ops.quarantine" and not index:
+            continue
         found += [f"{table} {line}" for line in content.decode().splitlines()]
     return sorted(found)
 

@@ -8,7 +8,7 @@ from local.generate import generate, write_lines
 from local.plan import Plan
 from pipelines import archive_raw, curate_events
 from pipelines.audit import main
-from schemas.times import DAY, format_rfc3339
+from schemas.times import DAY, format_rfc3339, parse_rfc3339
 from tests.archive_builders import complete, put
 from tests.pipelines.audit_runs import (
     END,
@@ -140,6 +140,45 @@ def test_findings_are_rows_and_a_table_in_the_terminal(layers, capsys):
     assert {row["checked_at"] for row in rows} == {"2026-06-01T00:00:00.000000Z"}
     assert len({(row["check"], row["table"]) for row in rows}) == len(rows)
     assert shown[-1].endswith(" 0 failed")
+
+
+def test_a_pane_of_any_length_that_counts_otherwise_is_found_and_its_window_named(layers):
+    changed = []
+
+    def count_one_more(rows):
+        place = next(n for n, row in enumerate(rows) if row["window"] == "5m")
+        changed.append(rows[place])
+        rows[place] = {**rows[place], "event_count": rows[place]["event_count"] + 1}
+        return rows
+
+    change_rows(layers, "ops.panes_activity", count_one_more)
+    found = audited(layers)
+    assert failed(found) == {("curated_counts", "gold.activity/5m")}
+    detail = found["curated_counts", "gold.activity/5m"].detail
+    start = format_rfc3339(parse_rfc3339(changed[0]["window_start"]))
+    assert f"windows of 5m; differing: {start} (" in detail
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        (VIEWS, {"content_digest": "zz"}),
+        (VIEWS, {"event_timestamp": "soon"}),
+        (VIEWS, {"event_id": None}),
+        ("ops.panes_activity", {"window_start": "2026-13-01T00:00:00Z"}),
+        ("ops.panes_activity", {"event_count": "many"}),
+        ("ops.recomputed", {"generation": None}),
+    ],
+)
+def test_a_row_that_no_job_can_have_written_is_a_line_that_names_its_file(
+    layers, capsys, table, change
+):
+    change_rows(layers, table, lambda rows: [*rows[:-1], {**rows[-1], **change}])
+    assert main(audit_arguments(layers)) == 1
+    out, err = capsys.readouterr()
+    assert f"rows/{table}/0.ndjson: holds a line that no job wrote" in err
+    assert err.count("\n") == 1
+    assert not out
 
 
 def test_an_error_is_a_status_and_a_line(layers, capsys):

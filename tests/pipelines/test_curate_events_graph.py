@@ -27,13 +27,15 @@ LIVE = [
 def argv_of(name, folder):
     if name == "live":
         return LIVE
+    if name == "warm":
+        return [*LIVE, "--runner=PrismRunner", "--warm_from_archive=a", "--warm_source=events"]
     if name == "files":
         return arguments(folder)
     span = ["--source=events", "--from=2026-01-05T00:00:00Z", "--to=2026-01-06T00:00:00Z"]
     return [f"--input_archive={folder}", *span, *arguments(folder)[1:]]
 
 
-@pytest.fixture(scope="module", params=["live", "files", "archive"])
+@pytest.fixture(scope="module", params=["live", "warm", "files", "archive"])
 def job(request, tmp_path_factory):
     argv = argv_of(request.param, tmp_path_factory.mktemp("job"))
     with pytest.MonkeyPatch.context() as environment:

@@ -20,10 +20,19 @@ REFERRER = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("curated")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY_VARIABLE, KEY)
+        assert curate(arguments(folder)) == 0
+    return folder / "rows"
+
+
 @pytest.fixture(autouse=True)
-def curated(tmp_path, monkeypatch):
+def rows(curated, tmp_path, monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, KEY)
-    assert curate(arguments(tmp_path)) == 0
+    shutil.copytree(curated, tmp_path / "rows")
 
 
 def gained(folder, field=REFERRER):
@@ -51,7 +60,8 @@ def filling(folder, contracts, *more):
 def test_a_row_is_filled_as_if_the_contract_had_known_the_field_when_it_came(tmp_path):
     contracts = gained(tmp_path)
     counters = tmp_path / "counters.json"
-    assert main(filling(tmp_path, contracts, f"--counters_output={counters}")) == 0
+    asked = ("--event_type=visit", "--from=2026-01-05", "--to=2026-01-05T10:00:00.000401Z")
+    assert main(filling(tmp_path, contracts, f"--counters_output={counters}", *asked)) == 0
     [filled] = rows_of(lines_of(tmp_path / "filled"), "silver_shop.visit")
     assert filled["event_id"] == "e8"
     assert filled["event_details"]["referrer"]["host"].startswith("2026.")
@@ -77,9 +87,14 @@ def test_the_same_run_again_writes_the_same_object(tmp_path):
     assert {path: path.read_bytes() for path in (tmp_path / "filled").rglob("*.ndjson")} == before
 
 
+def test_events_that_are_not_asked_for_are_not_filled(tmp_path):
+    assert main(filling(tmp_path, gained(tmp_path), "--to=2026-01-05T10:00:00.0004Z")) == 0
+    assert lines_of(tmp_path / "filled") == []
+
+
 def test_contracts_that_know_no_more_fill_nothing(tmp_path):
     assert main(filling(tmp_path, HOT_PATH / "contracts")) == 0
-    assert not (tmp_path / "filled").exists()
+    assert lines_of(tmp_path / "filled") == []
 
 
 def test_a_value_that_does_not_fit_is_kept_in_the_quarantine_and_its_row_stays(tmp_path):
@@ -89,13 +104,26 @@ def test_a_value_that_does_not_fit_is_kept_in_the_quarantine_and_its_row_stays(t
     assert (refused.step, refused.reason) == ("FillFromDrift", "row_refused")
     assert "event_details.referrer: expected int" in refused.detail
     assert json.loads(refused.payload)["event_id"] == "e8"
-    assert not (tmp_path / "filled").exists()
+    assert lines_of(tmp_path / "filled") == []
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"rows_input": ""}, "--rows_input is missing"),
+        ({"rows_input": ""}, "--rows_input and --bigquery_project: name exactly one"),
+        ({"bigquery_project": "my-project"}, "--rows_input and --bigquery_project: name exactly"),
+        (
+            {"rows_input": "", "bigquery_project": "my-project"},
+            "--rows_output goes with --rows_input",
+        ),
+        ({"write_method": "load"}, "--write_method goes with --bigquery_project"),
+        (
+            {"rows_input": "", "rows_output": "", "bigquery_project": "my-project"},
+            "--staging is missing",
+        ),
+        ({"event_type": "visits"}, "--event_type=visits: no such contract; there are order, visit"),
+        ({"from": "2026-13-01"}, "--from=2026-13-01T00:00:00Z: write an RFC 3339 time"),
+        ({"from": "2026-01-02", "to": "2026-01-02"}, "--to=2026-01-02: give a time after --from="),
         ({"rows_input": "/nowhere"}, "--rows_input: "),
         ({"rows_output": ""}, "--rows_output is missing"),
         ({"quarantine_output": ""}, "--quarantine_output is missing"),

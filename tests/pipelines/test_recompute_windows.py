@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from pipelines.options import UsageError
 from pipelines.recompute_windows import main
 from schemas.durations import parse_duration
 from schemas.events import RawEvent
@@ -215,9 +216,11 @@ def test_the_last_recomputation_holds_and_the_same_again_changes_nothing(tmp_pat
     again = recompute(arguments(tmp_path, "--generation=9", "--run_id=r"), tmp_path, 1)
     objects = set((tmp_path / "rows").rglob("*.ndjson"))
     assert again.told() == expected(events_of(SCRIPT))
-    older = recompute(arguments(tmp_path, "--generation=8"), tmp_path)
-    assert {row["generation"] for row in older.current(WIDE).values()} == {9}
-    assert objects < set((tmp_path / "rows").rglob("*.ndjson"))
+    with pytest.raises(UsageError, match="computed anew already, up to generation 9"):
+        recompute(arguments(tmp_path, "--generation=8"), tmp_path)
+    assert objects == set((tmp_path / "rows").rglob("*.ndjson"))
+    later = recompute(arguments(tmp_path, "--generation=10"), tmp_path)
+    assert {row["generation"] for row in later.current(WIDE).values()} == {10}
 
 
 # A run takes seconds: few examples, and a failing one as it is.
@@ -296,14 +299,18 @@ def test_a_dry_run_tells_what_would_be_read_and_whether_the_span_is_closed(tmp_p
     archived(tmp_path, SCRIPT)
     argv = [one for one in arguments(tmp_path) if "_output" not in one]
     assert main([*argv, "--dry_run"]) == 0
-    assert "the span is closed" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "the span is closed" in told
+    # The archive begins in the span, and a recomputation deletes nothing.
+    assert "what a live job has counted of earlier messages counts no more" in told
+    assert "deleted" not in told
     assert not (tmp_path / "rows").exists()
 
 
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--input_archive="], "--input_archive is missing"),
+        (["--input_archive="], "--input_bigquery_project: name exactly one of the three"),
         (["--generation=0"], "--generation=0: write a whole number of at least 1"),
         (["--horizon=1m"], "--horizon=1m: metric wide could count a copy twice"),
         (["--on_bad_object=quarantine"], "--on_bad_object: a repair deletes"),

@@ -6,6 +6,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from pipelines import curate_events
 from pipelines.options import UsageError, parse_options
 from pipelines.release_launch import told
 from pipelines.release_options import ReleaseConfig, ReleaseOptions
@@ -67,6 +68,29 @@ def test_wrong_usage_is_one_line(capsys, argv, words):
     err = capsys.readouterr().err
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_what_the_curated_events_refused_is_never_said_to_be_released(house, capsys):
+    house.quarantine = house.folder / "of_tables"
+    span = ("--from=2026-01-01T00:00:00Z", "--to=2026-01-20T00:00:00Z")
+    curated = [
+        f"--input_archive={house.archive}", *span, f"--contracts={house.folder / 'narrow'}",
+        f"--rows_output={house.folder / 'rows'}", f"--quarantine_output={house.quarantine}",
+    ]  # fmt: skip
+    assert curate_events.main(curated) == 0
+    assert {each.job for each in read_quarantine(str(house.quarantine))} == {"curate_events"}
+    assert main(house.release_arguments("c")) == 1
+    line = (
+        "2 messages were refused by curate_events, whose tables no release fills: mend the cause,"
+        " and run python -m pipelines.curate_events with --input_archive over their span"
+        " (docs/release.md)\n"
+    )
+    assert capsys.readouterr().err == line
+    # Beside those of the hot path it is said as well, and those are released.
+    house.live("again")
+    assert main(house.release_arguments("c")) == 0
+    assert capsys.readouterr().err == line
+    assert house.rows("c")
 
 
 @pytest.mark.parametrize("spelled", ["{}/c/", "{}/./c", "{}//c", "c"])

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipelines import row_options
 from pipelines.options import UsageError
 from pipelines.row_options import ROWS, check_rows, row_sink
 from schemas.credentials import CredentialsError
@@ -92,4 +93,22 @@ def test_a_table_that_is_missing_is_told_at_the_launch(monkeypatch):
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", address)
         with pytest.raises(UsageError, match=r"no such table: my-project\.ops\.late") as raised:
             check_rows(RowSink.inserts(Datasets("my-project")), [TABLE], "FnApiRunner")
-    assert "penstock tables create" in str(raised.value)
+        sink = RowSink.inserts(Datasets("my-project", "dev_"))
+        declared = {"contracts": "gs://b/my contracts", "metrics": None}
+        with pytest.raises(UsageError) as named:
+            check_rows(sink, [TABLE], "FnApiRunner", declared)
+    assert "`penstock tables create --project=my-project`" in str(raised.value)
+    command = "--project=my-project --prefix=dev_ '--contracts=gs://b/my contracts'` makes it"
+    assert str(named.value).endswith(f"`penstock tables create {command}")
+
+
+def test_a_bucket_that_is_missing_is_told_at_the_launch(monkeypatch):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://localhost:1")
+    monkeypatch.setattr(row_options, "has_bucket", lambda place: place == "gs://there/s")
+    with pytest.raises(UsageError) as raised:
+        check_rows(sink_of(**BIGQUERY, staging="gs://not/s"), [TABLE], "FnApiRunner")
+    assert str(raised.value) == (
+        "--staging=gs://not/s: no such bucket; create it, in the location of the tables"
+    )
+    # Nothing is asked where another machine writes.
+    check_rows(sink_of(**BIGQUERY, staging="gs://not/s"), [TABLE], "DataflowRunner")

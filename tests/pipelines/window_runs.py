@@ -54,11 +54,21 @@ class Left(NamedTuple):
 
 
 def declared(folder: Path) -> Path:
-    """Write the metrics of `tests.metric_builders` where a job reads them."""
+    """Write the metrics of `tests.metric_builders` where a job reads them, if none are there."""
     metrics = folder / "metrics"
     metrics.mkdir(exist_ok=True)
-    (metrics / "wide.yaml").write_text(WIDE_TEXT)
-    (metrics / "plain.yaml").write_text(PLAIN_TEXT)
+    for name, text in (("wide", WIDE_TEXT), ("plain", PLAIN_TEXT)):
+        if not (metrics / f"{name}.yaml").exists():
+            (metrics / f"{name}.yaml").write_text(text)
+    return metrics
+
+
+def served(folder: Path) -> Path:
+    """Declare the same metrics with `bigtable: true`."""
+    metrics = declared(folder)
+    for file in metrics.iterdir():
+        text = file.read_text()
+        file.write_text(text if "bigtable" in text else f"{text}bigtable: true\n")
     return metrics
 
 

@@ -36,7 +36,7 @@ def travelled(entry):
     return msgspec.msgpack.decode(msgspec.msgpack.encode(entry))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @pytest.mark.parametrize("name", sorted(ORACLES))
 @given(events=EVENTS, cuts=CUTS, chance=st.randoms(use_true_random=False))
 def test_any_split_in_any_order_gives_the_same_bytes(name, events, cuts, chance):

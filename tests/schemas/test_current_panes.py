@@ -204,6 +204,20 @@ def test_declared_zeros_stand_between_the_first_and_the_last_window_of_a_length(
     assert current_panes(FILLED, []) == {}
 
 
+@pytest.mark.parametrize(
+    ("within", "minutes"), [(5, [5, 6, 7, 8, 9]), (5.5, [4, 5, 6, 7, 8, 9]), (60, [*range(10)])]
+)
+def test_one_old_event_makes_no_more_zeros_than_begin_within_the_declared_time(within, minutes):
+    metric = msgspec.structs.replace(FILLED, fill_within=int(within * MINUTE))
+    seen = [Seen(f"{n}", "click", BASE + n * MINUTE, platform="ios") for n in (0, 9)]
+    current = current_panes(metric, rows_of(metric, panes_of(metric, seen)))
+    zeros = {key for key, row in current.items() if row["event_count"] == 0}
+    assert (
+        sorted((key[1] - BASE) // MINUTE for key in zeros if key[:3:2] == ("1m", "web")) == minutes
+    )
+    assert ("1m", BASE, "ios") in current
+
+
 def test_rows_of_recomputed_and_late_fit_their_columns():
     day = Coverage(BASE + 1, BASE + 1_440 * MINUTE)
     packs = list(recomputed_rows("activity", MINUTE, day, 7, "r"))

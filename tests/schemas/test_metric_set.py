@@ -1,6 +1,7 @@
 import json
 import pathlib
 import pickle
+import time
 
 import pytest
 
@@ -90,6 +91,7 @@ def test_what_is_not_said_has_a_default():
     assert found.triggers.on_time
     assert found.triggers.on_late
     assert not found.bigtable
+    assert found.fill_within == 7 * 1_440 * MINUTE
     assert found.event_types == tuple(sorted(CONTRACTS.types))
 
 
@@ -100,7 +102,8 @@ def test_what_is_said_is_kept():
         where={"event_type": ["purchase", "refund"]},
         allowed_lateness="10m",
         triggers={"speculative_every": "10s", "on_time": False, "on_late": "none"},
-        fill={"zero": [{"where_from": "DE"}, {"where_from": None}]},
+        fill={"zero": [{"where_from": "DE"}, {"where_from": None}], "within": "36h"},
+        bigtable=True,
     )
     assert [window_name(length) for length in found.windows] == ["90s", "5m", "1d"]
     assert found.dimensions[0].name == "where_from"
@@ -110,6 +113,8 @@ def test_what_is_said_is_kept():
     assert found.triggers.speculative_every == 10_000_000
     assert (found.triggers.on_time, found.triggers.on_late) == (False, False)
     assert found.fill == (("DE",), (None,))
+    assert found.fill_within == 36 * 60 * MINUTE
+    assert found.bigtable
     assert found.least_horizon == (10 + 1_440) * MINUTE
 
 
@@ -293,6 +298,12 @@ def test_what_says_only_when_and_how_to_tell_a_value_leaves_the_slot():
             ),
             "which is a string; name measured numbers",
         ),
+        (text(where={"event_type": {"a": 1}}), "where 'event_type' compares with a list in a"),
+        (text(where={"event_type": [["login"]]}), "list in a list, or a map; give one value or"),
+        (text(where={"age_ms": [[5]]}), "where: where 'age_ms' compares with a list in a list"),
+        (text(measures=[measure(where={"event_type": {}})]), "measure 'n': where 'event_type' com"),
+        (text(doc="\ud83d"), "doc: it holds half a character"),
+        (text(**{"\udc00": 1}), "file: a text in it holds half a character"),
         (text(where={"event_type": "sign_up"}), "where: where names the event type 'sign_up'"),
         (text(where={"event_details.nope": 1}), "where 'event_details.nope' is in no contract"),
         (text(where={"event_details.currency": "XXX"}), "one of BRL, EUR"),
@@ -305,7 +316,11 @@ def test_what_says_only_when_and_how_to_tell_a_value_leaves_the_slot():
         (text(triggers={"on_late": "all"}), "Invalid enum value 'all'"),
         (text(triggers={"on_early": "each"}), "unknown field `on_early`"),
         (text(triggers={"on_time": False, "on_late": "none"}), "nothing ever tells a value"),
-        (text(bigtable=True), "bigtable: no job writes windows to Bigtable; leave it out"),
+        (text(bigtable="yes"), "Expected `bool`, got `str`"),
+        (text(fill={"zero": [{}], "within": "4m"}), "fill: within 4m: give at least the longest"),
+        (text(fill={"zero": [{}], "within": "367d"}), "the longest window, 5m, and at most 366d"),
+        (text(fill={"zero": [{}], "within": "long"}), "'long' is no length of time"),
+        (text(fill={"within": "1d"}), "within is for the keys of zero, and there are none"),
         (text(fill={"ones": []}), "unknown field `ones`"),
         (text(fill={"zero": [{"country": "DE"}]}), "give a value of each: none, as the metric"),
         (
@@ -349,6 +364,16 @@ def test_what_says_only_when_and_how_to_tell_a_value_leaves_the_slot():
 )
 def test_a_wrong_file_is_refused_with_file_entry_and_remedy(given, told):
     assert told in refusal(given)
+
+
+def test_a_character_that_json_escapes_in_two_halves_is_one():
+    assert parsed(doc="Sold \U0001f600").doc == "Sold \U0001f600"
+
+
+def test_a_file_of_many_keys_is_refused_in_no_time():
+    started = time.monotonic()
+    assert "unknown field" in refusal(text(**{f"k{n}": 1 for n in range(5_000)}))
+    assert time.monotonic() - started < 10
 
 
 def test_a_country_that_yaml_reads_as_no_is_refused_with_the_remedy():

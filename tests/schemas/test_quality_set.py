@@ -68,6 +68,7 @@ def test_freshness_is_in_seconds_of_the_time_that_rows_are_chosen_by():
         ("check: range, column: user_id, between: [0, 1]", "is STRING; range is for BIGNUMERIC"),
         ("check: range, column: event_details.amount_minor, between: [2, 1]", "[least, most]"),
         ("check: range, column: event_details.amount_minor, between: [null, null]", "[least"),
+        (f"check: range, column: event_details.amount_minor, between: [0, {'9' * 400}]", "308 dig"),
         ("check: volume, between: [0, 1], trailing: 0", "give 1 to 366 spans"),
         ("check: duplicates, column: event_id", "by itself; name the table"),
         ("check: references, column: user_id, to: user_id", "name one table and its column"),

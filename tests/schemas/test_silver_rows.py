@@ -12,7 +12,7 @@ from schemas.bigquery_schema import bigquery_schema
 from schemas.contract import load_contracts
 from schemas.decoder import Decoder, Refusal
 from schemas.ops_tables import DRIFT
-from schemas.packs import EventPack, RawPack
+from schemas.packs import RawPack
 from schemas.pseudonym import Pseudonymiser, PseudonymKey
 from schemas.silver_rows import SilverTable, drift_row, endings_of, stamp
 from schemas.silver_tables import silver_table
@@ -49,7 +49,7 @@ def of_fields(tmp_path, *fields):
 
 
 @pytest.mark.engine
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_the_row_of_any_event_of_any_contract_loads_and_says_what_the_event_said(data):
     contracts = data.draw(any_contract.contracts())
@@ -80,7 +80,7 @@ def test_equal_events_have_equal_bytes_however_they_are_spelled(data):
 
 def test_a_row_tells_where_its_event_came_from_and_names_what_its_contract_does_not_know():
     raw = RawPack([b"", b""], [1_000_000, None], ["", 'm"1'])
-    known, unknown = endings_of(EventPack([b"i"] * 2, [b"c"] * 2, [0, 0], raw), ingest_time=5)
+    known, unknown = endings_of([b"c"] * 2, raw, ingest_time=5)
     event = {**any_view(colour="red"), "top": {"planted": "planted"}}
     row = json.loads(row_of(event, ending=unknown))
     assert (row["content_digest"], row["message_id"]) == ("63", 'm"1')
@@ -148,7 +148,7 @@ def test_the_drift_row_holds_the_unknown_fields_as_they_were_received():
 
 
 @pytest.mark.engine
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.data())
 def test_whatever_is_accepted_has_a_row_that_loads(data):
     payload = bytearray(wire(any_view(new=[{"a": "\ud83d"}], more={"b": 1})))
@@ -173,7 +173,7 @@ def test_whatever_is_accepted_has_a_row_that_loads(data):
     ("unknown", "name"),
     [
         (b'"x":"\\ud800"', "x"),
-        (b'"x\\ud800":1', "x\\ud800"),
+        (b'"x\\ud800":1', "<name 1>"),
         (b'"x":{"a":["\\udc00"],"\\udc00":1}', "x"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from google.cloud.bigquery import SchemaField
 
@@ -9,6 +10,7 @@ from schemas.column_rules import checked
 from schemas.contract import load_contracts
 from schemas.declaration_error import DeclarationError
 from schemas.metric_set import load_metrics, parse_metric
+from schemas.metric_tables import pane_table
 from schemas.table_names import Datasets
 from schemas.table_set import TableSet
 from schemas.tables import Column, Table, TableError
@@ -149,6 +151,12 @@ def test_a_table_has_so_many_columns_at_most_and_fields_count():
     columns = (Column("all", "RECORD", fields=fields), Column("one", "STRING"))
     with pytest.raises(TableError, match="10001 columns, and BigQuery takes 10000; split the type"):
         checked(Table("ops", "thing", "A thing.", columns))
+    one = "{name: wide, doc: Much., windows: [1m], measures: [{name: n, measure: count}]}"
+    metric = parse_metric(one, "wide.yaml", load_contracts(None))
+    [count] = metric.measures
+    many = tuple(msgspec.structs.replace(count, name=f"n{n}") for n in range(10_000))
+    with pytest.raises(TableError, match="BigQuery takes 10000; split the metric"):
+        pane_table(msgspec.structs.replace(metric, measures=many))
 
 
 def test_what_bigquery_would_just_take_is_taken(tmp_path):

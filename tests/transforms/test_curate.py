@@ -115,6 +115,18 @@ def test_values_of_unknown_fields_are_in_the_drift_table_only():
     silver = [pack for pack in outcome["rows"] if pack.table != "ops.drift"]
     assert "planted-secret" not in str([pack.rows for pack in silver])
     assert outcome.counters["drifted"] == 1
+    assert "unknown_names_masked" not in outcome.counters
+
+
+def test_a_value_that_was_used_as_a_key_is_in_the_drift_table_only_and_counted():
+    outcome = run(pack_of(any_view(**{"ana@example.com": "x", "b@example.com": 1, "hue": 1})))
+    rows = told(outcome)
+    assert "ana@example.com" in rows["ops.drift", "e-1"]["drift"]
+    row = rows["silver_product.page_view", "e-1"]
+    names = ["<name 1>", "<name 2>", "hue"]
+    row = rows["silver_product.page_view", "e-1"]
+    assert row["unknown_fields"] == [f"event_details.{name}" for name in names]
+    assert outcome.counters["unknown_names_masked"] == 2
 
 
 def test_a_dropped_field_is_in_no_row_not_even_in_that_of_the_drift(tmp_path):

@@ -60,7 +60,7 @@ def without_ties(views):
     return list({(view.user, view.time // 1_000): view for view in views}.values())
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(VIEWS, CHANCE)
 def test_any_order_and_split_of_events_ends_in_the_one_right_row(views, chance):
     held, table = shard(), Table()
@@ -70,7 +70,7 @@ def test_any_order_and_split_of_events_ends_in_the_one_right_row(views, chance):
 
 
 @pytest.mark.engine
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(VIEWS.map(without_ties), CHANCE)
 def test_any_order_and_repetition_of_writes_ends_in_the_one_right_row(views, chance):
     assert final_of_shuffled_writes(views, chance) == expected(views)
@@ -103,7 +103,7 @@ def final_of_shuffled_writes(views, chance):
     return Table().write(changes).final()
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(VIEWS, CHANCE)
 def test_stream_and_batch_write_the_same_bytes(views, chance):
     streaming, batch, tally = shard(), shard(), Tally()
@@ -117,7 +117,7 @@ def test_stream_and_batch_write_the_same_bytes(views, chance):
     assert Table().write(rows).final() == stream.final()
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(VIEWS, CHANCE)
 def test_a_shard_restored_from_its_log_or_its_snapshot_goes_on_as_if_nothing_had_happened(
     views, chance

@@ -26,7 +26,7 @@ from tests.feature_builders import (
     shard,
 )
 from tests.schemas.any_event import any_event, any_view, wire
-from transforms import extract_changes
+from transforms import collect_events, extract_changes
 from transforms.extract_changes import ExtractChanges, row_shard
 from transforms.row_cells import Tally
 
@@ -103,10 +103,15 @@ def test_changes_carry_the_least_timestamp_of_what_they_came_from():
 
 
 @pytest.mark.parametrize(
-    ("most", "number"), [("_MOST_EVENTS", 20), ("_ROWS_A_PACK", 1), ("_MOST_BYTES", 3_000)]
+    ("module", "most", "number"),
+    [
+        (collect_events, "_MOST_EVENTS", 20),
+        (extract_changes, "_ROWS_A_PACK", 1),
+        (collect_events, "_MOST_BYTES", 3_000),
+    ],
 )
-def test_a_large_bundle_leaves_in_parts_of_bounded_size(monkeypatch, most, number):
-    monkeypatch.setattr(extract_changes, most, number)
+def test_a_large_bundle_leaves_in_parts_of_bounded_size(monkeypatch, module, most, number):
+    monkeypatch.setattr(module, most, number)
     given = views(60)
     outcome = run([pack_of(given[first : first + 10]) for first in range(0, 60, 10)], shards=1)
     assert len(outcome["changes"]) == 3

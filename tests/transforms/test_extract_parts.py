@@ -17,7 +17,7 @@ from schemas.window_parts import PartPack
 from tests.engine import run_batch
 from tests.metric_builders import BASE, CONTRACTS, METRICS, MINUTE, Seen, expected, pack_of, told
 from tests.schemas.any_event import any_event, any_view, wire, zipped
-from transforms import extract_parts
+from transforms import collect_events
 from transforms.extract_parts import ExtractParts
 from transforms.pack_parts import packed_by_shard, part_shard
 
@@ -97,7 +97,7 @@ def test_parts_carry_the_least_timestamp_of_what_they_came_from():
 
 @pytest.mark.parametrize(("most", "number"), [("_MOST_EVENTS", 20), ("_MOST_BYTES", 3_000)])
 def test_a_large_bundle_leaves_in_parts_of_bounded_size(monkeypatch, most, number):
-    monkeypatch.setattr(extract_parts, most, number)
+    monkeypatch.setattr(collect_events, most, number)
     given = clicks(60, users=1)
     outcome = run([pack_of(given[first : first + 10]) for first in range(0, 60, 10)], shards=1)
     assert len(outcome["parts"]) == 3
@@ -106,7 +106,7 @@ def test_a_large_bundle_leaves_in_parts_of_bounded_size(monkeypatch, most, numbe
 
 
 def test_inflated_events_count_by_what_they_hold(monkeypatch):
-    monkeypatch.setattr(extract_parts, "_MOST_BYTES", 2_000)
+    monkeypatch.setattr(collect_events, "_MOST_BYTES", 2_000)
     raw = zipped(any_view(page="/" + "a" * 3_000))
     times = [parse_rfc3339(any_view()["event_timestamp"])]
     pack = EventPack([bytes(16)], [bytes(16)], times, RawPack.of([raw]))
@@ -168,6 +168,7 @@ def test_a_late_event_is_whole_and_pseudonymised_with_the_names_of_unknown_field
     assert line["unknown_fields"] == ["event_details.colour"]
     assert (line["message_id"], late.publish_time) == ("m-1", BASE)
     assert late.late_for == ("activity/1m", "activity/5m", "event_age/1m", "event_age/5m")
+    assert line["late_for"] == list(late.late_for)
     assert StructCoder(LateEvent).decode(StructCoder(LateEvent).encode(late)) == late
     for planted in (b"ana.plant", b"198.51.100.23", b"planted-secret"):
         assert planted not in late.line

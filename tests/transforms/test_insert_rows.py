@@ -123,7 +123,7 @@ def test_a_row_that_never_ceases_to_fail_is_refused_when_others_were_written():
     assert table.bulk().write(batch(4)) == {2: "backendError"}
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.data(), st.integers(1, 40))
 def test_each_row_is_written_or_refused_whatever_comes_in_between(data, count):
     kinds = st.sampled_from(["good", "bad", "poison"])

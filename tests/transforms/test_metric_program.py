@@ -72,13 +72,13 @@ def unique(seen):
     return [*{one.event_id: one for one in seen}.values()]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(seen=st.lists(SEEN, max_size=40))
 def test_a_bundle_adds_what_plain_words_say(seen):
     assert told(parts_of(unique(seen))) == expected(seen)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data(), seen=st.lists(SEEN, max_size=40))
 def test_any_split_into_bundles_and_any_order_of_merging_give_the_same_values_and_bytes(data, seen):
     events = data.draw(st.permutations(unique(seen)))
@@ -106,7 +106,7 @@ def test_sketches_of_many_values_do_not_depend_on_how_they_came():
     assert abs(hour["ids"] - 4_000) < 400
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(seen=st.lists(SEEN, max_size=30), watermark=st.integers(BASE - MINUTE, BASE + 90 * MINUTE))
 def test_an_event_counts_in_exactly_the_windows_that_it_is_not_late_for(seen, watermark):
     program = MetricProgram(CONTRACTS, METRICS)

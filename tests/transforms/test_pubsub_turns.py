@@ -117,7 +117,7 @@ def run(steps: list[tuple], generations: int) -> None:
     engine.finish()
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.lists(STEPS, max_size=40))
 def test_one_generation_late_nothing_is_lost_and_everything_is_acknowledged(steps):
     run(steps, generations=1)

@@ -85,7 +85,7 @@ def with_some_of_each(views):
 
 
 @pytest.mark.engine
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(VIEWS, VIEWS, SPANS, CHANCE)
 def test_whatever_live_lost_or_invented_the_covered_tiles_are_right_and_the_others_untouched(
     views, invented, span, chance
@@ -103,7 +103,7 @@ def test_whatever_live_lost_or_invented_the_covered_tiles_are_right_and_the_othe
 
 
 @pytest.mark.engine
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(VIEWS, CHANCE)
 def test_of_a_span_that_holds_everything_the_whole_rows_are_those_of_all_events(views, chance):
     views = with_some_of_each(views)
@@ -113,7 +113,7 @@ def test_of_a_span_that_holds_everything_the_whole_rows_are_those_of_all_events(
 
 
 @pytest.mark.engine
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(VIEWS, VIEWS, SPANS, CHANCE)
 def test_repeated_repairs_and_later_writes_of_fewer_events_change_nothing(
     views, invented, span, chance

@@ -83,7 +83,7 @@ def halves(views, chance):
     return [views[:1], views[1:]] if chance.random() < 0.5 else [views]
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(VIEWS, CHANCE)
 def test_what_differs_without_some_events_is_touched_by_them(views, chance):
     missing = [view for view in views if chance.random() < 0.4]
@@ -99,7 +99,7 @@ def test_what_differs_without_some_events_is_touched_by_them(views, chance):
             assert family == "s" or (start <= at and at + LENGTHS[name] <= end)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(VIEWS, VIEWS, CHANCE)
 def test_after_the_repair_touched_tiles_are_right_and_the_others_as_they_were(
     views, invented, chance

@@ -38,7 +38,7 @@ def table_after(order):
     return table
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.lists(changes, min_size=2, max_size=4))
 def test_what_may_share_a_request_ends_the_same_in_every_order(given_changes):
     order, joined = RequestOrder(), []

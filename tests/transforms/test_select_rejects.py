@@ -63,6 +63,12 @@ def test_which_record_stands_does_not_depend_on_the_order(records, seed):
         (also(step="Deduplicate", reason="id_conflict"), False, "unreleasable"),
         (also(step="ReadArchive", reason="object_empty"), False, "unreleasable"),
         (also(step="WriteRows", reason="row_refused"), False, "unreleasable"),
+        (also(job="curate_events"), False, "other_job"),
+        (also(job="window_metrics", step="ExtractParts"), False, "other_job"),
+        (also(step="Curate"), False, "other_job"),
+        (also(step="FillFromDrift", job="own name"), False, "other_job"),
+        (also(job="curate_events", reason="id_conflict"), False, "unreleasable"),
+        (also(job="some deployment"), False, None),
         (CHANGE, False, None),
         (CHANGE, True, "already_released"),
         (also(CHANGE, attempt=3), False, "exhausted"),
@@ -121,6 +127,32 @@ def test_a_row_that_was_refused_does_not_hide_what_can_be_released(row_first):
     records = [row, ONE] if row_first else [ONE, row]
     assert choose(records)["messages"] == [ONE]
     assert choose([row]).counters["unreleasable.WriteRows.row_refused"] == 1
+
+
+def test_what_another_job_refused_is_counted_by_it_and_hides_nothing():
+    beside = also(job="curate_events", attempt=0, detail="zzz: the greatest bytes")
+    only = also(payload=b"[", job="window_metrics")
+    drift = also(payload=b"(", step="FillFromDrift", reason="row_refused")
+    found = choose([beside, ONE, only, drift])
+    assert found["messages"] == [ONE]
+    assert found.counters == {
+        "other_job": 1,
+        "other_job.fill_from_drift": 1,
+        "unreleasable": 1,
+        "unreleasable.FillFromDrift.row_refused": 1,
+        "other_job.Decode.not_json": 1,
+        "other_job.curate_events": 1,
+        "other_job.window_metrics": 1,
+    }
+
+
+def test_a_change_is_applied_again_whichever_job_made_it():
+    found = choose([also(CHANGE, job="window_metrics")])
+    assert len(found["changes"]) == 1
+    assert found.counters == {
+        "now_good": 1,
+        f"now_good.{CHANGE.step}.mutation_refused": 1,
+    }
 
 
 def test_a_change_is_the_same_message_with_every_detail():

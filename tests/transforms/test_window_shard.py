@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from schemas.coverage import Coverage
 from schemas.events import MIN_MICROS
+from schemas.metric_set import load_metrics
+from schemas.rejected import Rejected
 from schemas.window_parts import PartPack
-from tests.metric_builders import BASE, METRICS, MINUTE, PLAIN, Seen, expected
+from tests.metric_builders import BASE, CONTRACTS, METRICS, MINUTE, PLAIN, Seen, expected
 from tests.transforms.test_metric_program import SEEN
 from tests.window_builders import EAGER, bundles_of, held, parts_of
+from transforms.metric_program import RejectProgram
+from transforms.pack_parts import packed_by_shard
 from transforms.window_rules import WindowRules, WindowTally
 from transforms.window_shard import WindowShard
 from transforms.window_state import WindowLog
@@ -158,7 +162,20 @@ def test_a_window_is_forgotten_after_lateness_and_horizon_and_what_comes_then_is
     assert windows.expire(after) == 2
     assert (len(windows), windows.next_due()) == (0, None)
     kept = windows.absorb(one_pack(ANA[3:]), after, tally)
-    assert (kept.parts, tally.windows_reopened) == ([], 2)
+    assert (kept.parts, tally.windows_reopened, tally.rejects_too_late) == ([], 2, 0)
+
+
+def test_rejects_that_come_for_a_forgotten_window_are_counted_by_themselves():
+    [rejects] = [metric for metric in load_metrics(None, CONTRACTS) if metric.source == "rejects"]
+    program = RejectProgram([rejects])
+    for place in range(3):
+        rejected = Rejected("Decode", "not_json", "", b"", {}, "", "", None, BASE + place)
+        program.add(rejected, BASE + place)
+    [(_, pack)] = packed_by_shard(program.take(), 1)
+    windows, tally = shard(rules=WindowRules.of([rejects])), WindowTally()
+    kept = windows.absorb(pack, BASE + 1_440 * MINUTE, tally)
+    # Each is in a window of one minute and in one of five.
+    assert (kept.parts, tally.windows_reopened, tally.rejects_too_late) == ([], 0, 6)
 
 
 def test_what_was_forgotten_does_not_come_back_from_a_log_that_was_not_rewritten():

@@ -34,3 +34,14 @@ def test_a_new_bundle_knows_nothing_of_one_that_failed(beside):
     assert list(beside.put(lambda: 1 // 0)) == []
     beside.begin()
     assert [*beside.put(lambda: 7), *beside.drain()] == [7]
+
+
+def test_calls_are_made_at_a_time_by_as_many_threads_and_still_come_back_in_order():
+    work = WorkBeside(2, threads=2)
+    meet = threading.Barrier(2, timeout=10)
+    begun = [
+        *work.put(lambda: (meet.wait(), "first")[1]),
+        *work.put(lambda: (meet.wait(), "then")[1]),
+    ]
+    assert [*begun, *work.drain()] == ["first", "then"]
+    work.close()
