@@ -5,15 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from local.tables import read_cells
-from schemas.bigtable_table import TableName
-from schemas.contract import load_contracts
-from schemas.feature_set import load_features
-from schemas.tiles import fold_row
+from local.demo_user import SPANS, UserRow
 
 __all__ = ["Archived", "Findings", "Killed", "report_lines", "unbalanced"]
 
-_SPANS = ("1h", "24h", "30d")
 _PARTS = ("accepted", "duplicate", "conflict", "late")
 _SINK = ("mutations", "written", "refused", "tiles_withheld")
 _WIDTH = 100
@@ -49,7 +44,7 @@ class Findings:
     archived: Archived | None = None
 
 
-def report_lines(found: Findings, table: TableName) -> Iterator[str]:
+def report_lines(found: Findings, user: UserRow) -> Iterator[str]:
     """Yield what was read, written and refused, and one user's features as a reader sees them."""
     yield ""
     yield from _story(found)
@@ -57,7 +52,7 @@ def report_lines(found: Findings, table: TableName) -> Iterator[str]:
         yield ""
         yield from _counters(found)
     yield ""
-    yield from _one_user(found.truth, table)
+    yield from _one_user(user)
     yield ""
 
 
@@ -112,19 +107,11 @@ def _count(name: str, count: int, note: str = "") -> str:
     return f"{name:>16} {count:>8,}  {note}".rstrip()
 
 
-def _one_user(truth: dict[str, Any], table: TableName) -> Iterator[str]:
-    """Show the busiest user at the time of its last event."""
-    users = {key: rows[0] for key, rows in truth["rows"].items() if "#user#" in key}
-    key = max(users, key=lambda name: (sum(map(len, users[name]["tiles"].values())), name))
-    at = max(content["ms"] for content in users[key]["state"].values()) * 1_000
-    features = next(
-        one for one in load_features(None, load_contracts(None)) if one.entity == "user"
-    )
-    yield f"row {key}, as a reader sees it" + "".join(f"{span:>9}" for span in _SPANS)
-    folded = fold_row(read_cells(table, key.encode()), features, _SPANS, at)
-    for name, value in folded.items():
+def _one_user(user: UserRow) -> Iterator[str]:
+    yield f"row {user.key}, as a reader sees it" + "".join(f"{span:>9}" for span in SPANS)
+    for name, value in user.features.items():
         if isinstance(value, dict):
-            yield f"{name:>24} " + "".join(f"{_shown(value[span]):>9}" for span in _SPANS)
+            yield f"{name:>24} " + "".join(f"{_shown(value[span]):>9}" for span in SPANS)
         else:
             yield f"{name:>24} {_shown(value)}"
 
