@@ -82,6 +82,7 @@ def published(monkeypatch):
     return requests
 
 
+@pytest.mark.engine
 def test_both_contents_of_an_id_in_conflict_are_published_after_the_kill_and_nothing_is_left_out(
     published,
 ):
@@ -104,6 +105,7 @@ def test_both_contents_of_an_id_in_conflict_are_published_after_the_kill_and_not
     assert set(map(tuple, order.values())) == {("event", "conflict"), ("event",)}
 
 
+@pytest.mark.engine
 def test_no_event_is_published_so_late_that_a_recomputation_would_miss_it(published):
     stream = DemoStream(900, 3, 0.5, lambda _line: None, released=True)
     stream.publish("topic", lambda: None)

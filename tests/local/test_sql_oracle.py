@@ -11,6 +11,7 @@ FAULTS = Faults(duplicate=0.05, conflict=0.02, broken=0.06, drift=0.1, gzip=0.1)
 KEY = "k1:0123456789abcdef"
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("seed", [4, 7])
 def test_the_oracle_finds_every_fault_and_nothing_else(tmp_path, seed):
     plan = Plan(events=600, seed=seed, lines=False, clocked=True, faults=FAULTS)
