@@ -51,6 +51,10 @@ OUTSIDE = dict(os.environ)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Turn the guard of the network on for the whole run."""
+    if config.option.dist != "no":
+        # This process only hands out tests. Were it guarded, its workers would take the settings of
+        # the guard for the user's.
+        return
     on = ExitStack()
     on.enter_context(guard.on())
     # The workers of the engines in this process measure each write of state, and for that go
