@@ -143,7 +143,9 @@ def test_a_refused_change_can_be_applied_again_from_its_payload(bigtable_emulato
 
 
 def test_a_missing_table_fails_the_job_with_one_line(table):
-    with pytest.raises(NothingWrittenError, match="NOT_FOUND: make the table by `penstock tables create`") as raised:
+    with pytest.raises(
+        NothingWrittenError, match="NOT_FOUND: make the table by `penstock"
+    ) as raised:
         write(f"{table}x", [RowChange(b"r", [state(1)])])
     assert "\n" not in str(raised.value)
 
