@@ -1,6 +1,7 @@
 """Creates tables and reads single rows, on Bigtable or its emulator."""
 
 import os
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,10 +97,12 @@ def _page(table: Any, after: RowRange | None) -> list[Any]:
 
 
 def _cells_of(row: Any) -> list[ReadCell]:
-    return [
+    cells = [
         (cell.family, cell.qualifier.decode(), cell.timestamp_micros, cell.value)
         for cell in row.cells
     ]
+    # The emulator puts the families of each table in an order of its own.
+    return sorted(cells, key=operator.itemgetter(0))
 
 
 def admin_client(address: str | None) -> bigtable_admin_v2.BaseBigtableTableAdminClient:
