@@ -1,7 +1,7 @@
 """Creates tables and reads single rows, on Bigtable or its emulator."""
 
-import os
 import operator
+import os
 from collections.abc import Iterator
 from typing import Any
 
