@@ -1,7 +1,6 @@
 """The options of the archive job and the configuration they are parsed into, once."""
 
 import argparse
-import time
 from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -14,7 +13,6 @@ from pipelines.options import (
     add_options,
     count,
     duration,
-    moment,
     one_of,
     path,
     refuse_idle,
@@ -134,7 +132,6 @@ class ArchiveRawConfig:
         source = one_of("pubsub_source", given.pubsub_source, SOURCES, "auto")
         if source == "beam":
             _refuse_own_sources(given, by_bundle)
-        now = moment("now", given.now)
         return cls(
             input_subscription=subscription(given.input_subscription),
             input_files=path(given.input_files),
@@ -151,7 +148,7 @@ class ArchiveRawConfig:
             batch_bytes=shared.size("batch_bytes", given.batch_bytes, 32_000_000),
             batch_age=_above_zero("batch_age", given.batch_age, "5s" if by_bundle else "5m"),
             batch_shards=_shards(given.batch_shards, by_bundle),
-            now=time.time_ns() // 1000 if now is None else now,
+            now=shared.launch_time(given.now),
             pubsub_source=source,
             watermark_slack=duration("watermark_slack", given.watermark_slack, "2s"),
             readers=count("readers", given.readers, 2),

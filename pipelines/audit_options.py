@@ -1,7 +1,6 @@
 """The options of an audit and the configuration they are parsed into, once."""
 
 import argparse
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -110,8 +109,7 @@ class AuditConfig:
             CredentialsError: a service of Google is named, and there are no credentials.
         """
         given = options.view_as(AuditOptions)
-        now = moment("now", given.now)
-        now = time.time_ns() // 1000 if now is None else now
+        now = shared.launch_time(given.now)
         is_files = shared.only_one(given, _TABLES) == "rows"
         refuse_idle(given, {"bigquery_project": ("dataset_prefix",), "bigtable_table": _SERVED})
         return cls(

@@ -1,7 +1,6 @@
 """The options of the curated events and the configuration they are parsed into, once."""
 
 import argparse
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +14,6 @@ from pipelines.options import (
     add_options,
     count,
     duration,
-    moment,
     path,
     refuse_idle,
     subscription,
@@ -90,8 +88,7 @@ class CurateConfig(EventInput):
             UsageError: one line that names the option and the remedy.
         """
         given = options.view_as(CurateOptions)
-        now = moment("now", given.now)
-        now = time.time_ns() // 1000 if now is None else now
+        now = shared.launch_time(given.now)
         live = shared.only_one(given, INPUTS) == "input_subscription"
         refuse_idle(given, _ONLY_WITH)
         horizon = shared.horizon(given.horizon)

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -95,8 +94,7 @@ class FillConfig:
             UsageError: one line that names the option and the remedy.
         """
         given = options.view_as(FillOptions)
-        now = moment("now", given.now)
-        now = time.time_ns() // 1000 if now is None else now
+        now = shared.launch_time(given.now)
         in_files = shared.only_one(given, _SOURCES) == "rows_input"
         refuse_idle(given, {**ROWS_ONLY_WITH, "rows_input": ("rows_output",)})
         quarantine = shared.quarantine_output(given.quarantine_output, plans_only=False)

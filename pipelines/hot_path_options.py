@@ -1,6 +1,5 @@
 """The options of the hot path and the configuration they are parsed into, once."""
 
-import time
 from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -12,7 +11,6 @@ from pipelines.options import (
     count,
     duration,
     flag,
-    moment,
     one_of,
     path,
     refuse_idle,
@@ -61,8 +59,7 @@ class HotPathConfig(EventInput):
             UsageError: one line that names the option and the remedy.
         """
         given = options.view_as(HotPathOptions)
-        now = moment("now", given.now)
-        now = time.time_ns() // 1000 if now is None else now
+        now = shared.launch_time(given.now)
         live = shared.only_one(given, INPUTS) == "input_subscription"
         refuse_idle(given, ONLY_WITH)
         horizon = shared.horizon(given.horizon)

@@ -1,6 +1,7 @@
 """Options that several jobs take, converted in one way."""
 
 import re
+import time
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
@@ -21,6 +22,7 @@ __all__ = [
     "dry_run",
     "horizon",
     "late_output",
+    "launch_time",
     "max_lateness",
     "only_one",
     "pseudonym_key",
@@ -114,6 +116,12 @@ def max_lateness(value: object, horizon_: int) -> int:
         msg = f"--max_lateness={value}: give at least the horizon, {format_duration(horizon_)}"
         raise UsageError(msg)
     return lateness
+
+
+def launch_time(value: object) -> int:
+    """Return the time of the launch in microseconds: `--now`, or what the clock says."""
+    given = moment("now", value)
+    return time.time_ns() // 1000 if given is None else given
 
 
 def run_id(value: object, now: int) -> str:

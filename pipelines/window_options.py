@@ -1,7 +1,6 @@
 """The configuration of the jobs that measure windows, which their options are parsed into once."""
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,7 +15,6 @@ from pipelines.options import (
     UsageError,
     count,
     duration,
-    moment,
     path,
     refuse_idle,
     subscription,
@@ -140,8 +138,7 @@ class _Common:
 
     def __init__(self, given: Any, *, repair: bool, curated: CuratedInput | None = None) -> None:
         self._given = given
-        now = moment("now", given.now)
-        self.now = time.time_ns() // 1000 if now is None else now
+        self.now = shared.launch_time(given.now)
         self._contracts = path(given.contracts)
         self._metrics = path(given.metrics)
         self.metrics = load_metrics(self._metrics, load_contracts(self._contracts))
