@@ -6,10 +6,11 @@ import time
 from local.tables import read_cells
 from schemas.bigtable_table import TableName
 from schemas.cells import row_key
-from schemas.contract import load_contracts
+from schemas.contract import Contracts, load_contracts
 from schemas.credentials import BIGTABLE, require_credentials
 from schemas.feature_set import FeatureSet, load_features
 from schemas.locations import expanded
+from schemas.pseudonym import load_ring, pseudonym
 from schemas.tiles import fold_row
 from schemas.times import format_rfc3339, parse_rfc3339
 
@@ -24,8 +25,9 @@ def read_features(
     bigtable_table: str,
     features: str | None,
     contracts: str | None,
+    pseudonym_key: str | None = None,
 ) -> str:
-    """Return one row, folded, as JSON.
+    """Return one row, folded, as JSON; with a key the rows of a person, one for each key.
 
     Raises:
         ValueError: one line that names the option and the remedy.
@@ -42,15 +44,45 @@ def read_features(
     chosen = _set(load_features(features and expanded(features), known), entity)
     asked = [span.strip() for span in spans.split(",")]
     _check_spans(chosen, asked, moment)
+    ids = [identifier]
+    if pseudonym_key is not None:
+        ids = _pseudonyms(identifier, chosen, known, pseudonym_key)
     require_credentials(f"--bigtable_table={name}", BIGTABLE)
-    key = row_key(entity, identifier)
-    cells = read_cells(name, key)
-    if not cells:
-        msg = f"{name} has no row {key.decode()}; check the id and --entity"
+    keys = [row_key(entity, each) for each in ids]
+    found = {key.decode(): cells for key in keys if (cells := read_cells(name, key))}
+    if not found:
+        told = " or ".join(key.decode() for key in keys)
+        msg = f"{name} has no row {told}; check the id, --entity and --pseudonym_key"
         raise ValueError(msg)
-    folded = fold_row(cells, chosen, asked, moment)
-    shown = {"row_key": key.decode(), "at": format_rfc3339(moment), **folded}
+    told_at = format_rfc3339(moment)
+    rows = [
+        {"row_key": key, "at": told_at, **fold_row(cells, chosen, asked, moment)}
+        for key, cells in found.items()
+    ]
+    shown = rows[0] if pseudonym_key is None else {"rows": rows}
     return json.dumps(shown, indent=2, ensure_ascii=False, default=str)
+
+
+def _pseudonyms(
+    identifier: str, features: FeatureSet, contracts: Contracts, location: str
+) -> list[str]:
+    """Return what a person is called in row keys: by each key of a ring, oldest first."""
+    if not _is_personal(features, contracts):
+        msg = f"--pseudonym_key: ids of --entity {features.entity} are not personal; leave it out"
+        raise ValueError(msg)
+    ring = load_ring(expanded(location))
+    return list(dict.fromkeys(pseudonym(identifier, key) for key in ring.keys))
+
+
+def _is_personal(features: FeatureSet, contracts: Contracts) -> bool:
+    for event_type in contracts.types:
+        try:
+            field = contracts.field(event_type, features.key)
+        except KeyError:
+            continue
+        if field.pii == "pseudonymise":
+            return True
+    return False
 
 
 def _check_spans(features: FeatureSet, spans: list[str], moment: int) -> None:

@@ -1,6 +1,6 @@
 """`penstock features`: what a row says."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -11,6 +11,15 @@ __all__ = ["app", "get"]
 app = typer.Typer(
     help="Features as a reader sees them.", no_args_is_help=True, rich_markup_mode=None
 )
+
+KeyOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--pseudonym_key",
+        "--pseudonym-key",
+        help="where the key of pseudonyms is, or the ring of keys",
+    ),
+]
 
 
 @app.callback()
@@ -27,15 +36,18 @@ def get(
     bigtable_table: TableOption = "",
     features: Annotated[str | None, typer.Option(help="folder or file of features")] = None,
     contracts: Annotated[str | None, typer.Option(help="folder of contracts")] = None,
+    pseudonym_key: KeyOption = None,
 ) -> None:
     """Read one row and fold its tiles into the spans asked for.
 
-    Prints JSON: last values by name, and each feature by span.
+    Prints JSON: last values by name, and each feature by span. With --pseudonym_key USER is the id
+    as events carry it, and "rows" has the rows of that person, one for each key of a ring that has
+    one: each holds what was published while its key was in force.
 
     Example: penstock features get u000001 --at 2026-01-05T12:00:00Z
     """
     # By the call: Beam and the clients take seconds to import, and help needs none of them.
     from console.feature_reading import read_features  # noqa: PLC0415
 
-    read = read_features(identifier, at, entity, spans, bigtable_table, features, contracts)
-    typer.echo(read)
+    place = bigtable_table, features, contracts, pseudonym_key
+    typer.echo(read_features(identifier, at, entity, spans, *place))

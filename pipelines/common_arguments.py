@@ -64,7 +64,8 @@ DECLARED = {
         example="gs://my-bucket/features",
     ),
     "pseudonym_key": Words(
-        "where the key of pseudonyms is: projects/P/secrets/S/versions/V, file:PATH or env:NAME",
+        "where the key of pseudonyms is, or the ring of keys: projects/P/secrets/S/versions/V,"
+        " file:PATH or env:NAME",
         Kind.SECRET,
     ),
 }

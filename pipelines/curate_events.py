@@ -31,7 +31,7 @@ def build(pipeline: beam.Pipeline, config: CurateConfig) -> None:
     assert config.rows is not None
     contracts = load_contracts(config.contracts)
     # Workers load the key themselves; here it is only checked, before anything is launched.
-    check_key(contracts, config.pseudonym_key)
+    check_key(contracts, config.pseudonym_key, config.begins)
     packs, unreadable = read_events(pipeline, config)
     curate = curate_stream if config.input_subscription else curate_batch
     curated = curate(packs, config, contracts)

@@ -24,7 +24,7 @@ from pipelines.read_events import read_events
 from schemas.cells import RowChange
 from schemas.contract import load_contracts
 from schemas.feature_set import load_features
-from schemas.pseudonym import Pseudonymiser
+from schemas.pseudonym import check_key
 from schemas.rejected import Rejected
 from transforms.bound_rate import BoundRate
 from transforms.decode import DecodePacks
@@ -45,7 +45,7 @@ def build(pipeline: beam.Pipeline, config: HotPathConfig) -> None:
     contracts = load_contracts(config.contracts)
     features = load_features(config.features, contracts)
     # Workers load the key themselves; here it is only checked, before anything is launched.
-    Pseudonymiser(contracts, config.pseudonym_key)
+    check_key(contracts, config.pseudonym_key, config.begins)
     packs, unreadable = read_events(pipeline, config)
     decoded = packs | "Decode" >> DecodePacks(
         contracts, config.max_future, config.max_event_bytes, config.now, config.shards

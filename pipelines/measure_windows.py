@@ -42,7 +42,7 @@ def measure_windows(pipeline: beam.Pipeline, config: WindowConfig) -> MeasuredWi
     """
     contracts = load_contracts(config.contracts)
     # Workers load the key themselves; here it is only checked, before anything is launched.
-    check_key(contracts, config.pseudonym_key)
+    check_key(contracts, config.pseudonym_key, config.begins)
     packs, unreadable = read_events(pipeline, config)
     decoded = packs | "Decode" >> DecodePacks(
         contracts, config.max_future, config.max_event_bytes, config.now, config.shards

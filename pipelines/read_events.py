@@ -74,6 +74,16 @@ class EventInput:
         """What the counters say of where a replay's events came from; nothing of other runs."""
         return {} if self.replay is None else self.replay.told()
 
+    @property
+    def begins(self) -> int | None:
+        """When what is asked for begins, in event time; None of files, of which nobody knows.
+
+        Of a live job the launch, although it may be handed what was published before.
+        """
+        if self.replay is not None:
+            return self.replay.span.start
+        return self.now if self.input_subscription else None
+
 
 def pubsub_values(given: PipelineOptions) -> dict[str, Any]:
     """Return the checked values of the options of `PUBSUB`, as `EventInput` takes them.

@@ -23,7 +23,7 @@ from pipelines.release_launch import launched, left_to_others, report
 from pipelines.release_options import ReleaseConfig, ReleaseOptions
 from schemas.contract import Contracts, load_contracts
 from schemas.feature_set import FeatureSet, load_features
-from schemas.pseudonym import Pseudonymiser
+from schemas.pseudonym import check_key
 from schemas.rejected import Rejected
 from schemas.times import SECOND
 from transforms.count_released import CountReleased, TakeRecords
@@ -59,7 +59,7 @@ def build(pipeline: beam.Pipeline, config: ReleaseConfig) -> None:
     contracts = load_contracts(config.contracts)
     declared = _Declared(contracts, load_features(config.features, contracts))
     # Workers load the key themselves; here it is only checked, before anything is launched.
-    Pseudonymiser(contracts, config.pseudonym_key)
+    check_key(contracts, config.pseudonym_key)
     selected, unreadable = _select(pipeline, config)
     decoded = selected.messages | "DecodeAnew" >> _decode_anew(config, declared)
     planned = decoded.good | "PlanTouched" >> PlanTouched(

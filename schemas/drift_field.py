@@ -8,7 +8,8 @@ from schemas.bigquery_json import compile_form, encode_json
 from schemas.contract_set import Contract, Contracts
 from schemas.decoder import Decoder, Refusal
 from schemas.field_types import FieldType
-from schemas.pseudonym import Pseudonymiser, PseudonymKey
+from schemas.pseudonym import Pseudonymiser
+from schemas.pseudonym_key import PseudonymKey
 from schemas.rejected import Reason
 from schemas.surrogates import has_hidden
 from schemas.unknown_fields import members
@@ -43,7 +44,7 @@ class DriftField:
     """
 
     def __init__(
-        self, name: str, field: FieldType, contracts: Contracts, key: PseudonymKey | str | None
+        self, name: str, field: FieldType, contracts: Contracts, key: PseudonymKey | None
     ) -> None:
         self._name = name
         optional = msgspec.structs.replace(field, required=False)

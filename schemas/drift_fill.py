@@ -11,9 +11,11 @@ from schemas.contract_set import Contracts
 from schemas.decoder import Refusal
 from schemas.drift_field import DriftField, RefusedValueError
 from schemas.field_types import FieldType, holds_record
-from schemas.pseudonym import PseudonymKey
+from schemas.pseudonym import Key, ring_of
+from schemas.pseudonym_key import PseudonymKey
 from schemas.rejected import Reason
 from schemas.surrogates import hide
+from schemas.times import parse_rfc3339
 from schemas.unfilled import may_be_masked
 from schemas.unknown_fields import drift_names, elements, members
 
@@ -36,12 +38,14 @@ class DriftFill:
 
     Args:
         contracts: as they are now.
-        key: for pseudonyms; None where nothing is personal.
+        key: for pseudonyms; of several the one that made those of the row, by its publish time or,
+            where it has none, its event time. None where nothing is personal.
     """
 
-    def __init__(self, contracts: Contracts, key: PseudonymKey | str | None) -> None:
-        self._contracts, self._key = contracts, key
-        self._fields: dict[tuple[str, str], DriftField] = {}
+    def __init__(self, contracts: Contracts, key: Key) -> None:
+        self._contracts, self._ring = contracts, ring_of(contracts, key)
+        keys = self._ring.keys if self._ring else (None,)
+        self._readers = [_Readers(contracts, each) for each in keys]
 
     def fill(self, row: Mapping[str, Any], drift: str, ingest_time: str) -> bytes | Refusal | None:
         """Return a row with what is known of its drift now; None: nothing more than before.
@@ -58,19 +62,34 @@ class DriftFill:
         details = FieldType(kind="record", fields=contract.fields)
         filled = msgspec.json.decode(encode_json(row))
         given = members(hide(drift.encode()))
-        whole = _Walk(self, row[_TYPE], unknown)
+        readers = self._readers_of(row)
+        whole = _Walk(readers, row[_TYPE], unknown)
         try:
             if _DETAILS in given:
                 inside = filled.setdefault(_DETAILS, {})
                 given[_DETAILS] = whole.value(inside, details, given[_DETAILS], _DETAILS)
                 if whole.found:
-                    _Defaults(self, row[_TYPE]).value(inside, details, _DETAILS)
+                    _Defaults(readers, row[_TYPE]).value(inside, details, _DETAILS)
         except RefusedValueError as error:
             return error.refusal
         names = drift_names(encode_json(given).decode(), {_DETAILS: details})
         if not whole.found or names == row[UNKNOWN_FIELDS]:
             return None
         return _ordered(filled, names, details, ingest_time)
+
+    def _readers_of(self, row: Mapping[str, Any]) -> "_Readers":
+        if self._ring is None or len(self._readers) == 1:
+            return self._readers[0]
+        time = parse_rfc3339(row.get("publish_time") or row["event_timestamp"])
+        return self._readers[self._ring.place(time)]
+
+
+class _Readers:
+    """What reads the values of each field, with one key."""
+
+    def __init__(self, contracts: Contracts, key: PseudonymKey | None) -> None:
+        self._contracts, self._key = contracts, key
+        self._fields: dict[tuple[str, str], DriftField] = {}
 
     def field(self, event_type: str, path: str, name: str, field: FieldType) -> DriftField:
         """Return what reads the values of a field, compiled once."""
@@ -83,8 +102,8 @@ class DriftFill:
 class _Walk:
     """Follows a drift into a row, and puts whole values of fields that are known now in place."""
 
-    def __init__(self, fill: DriftFill, event_type: str, unknown: set[str]) -> None:
-        self._fill, self._event_type, self._unknown = fill, event_type, unknown
+    def __init__(self, readers: _Readers, event_type: str, unknown: set[str]) -> None:
+        self._readers, self._event_type, self._unknown = readers, event_type, unknown
         self.found = False
 
     def value(self, held: Any, field: FieldType, text: Any, path: str) -> Any:
@@ -112,7 +131,7 @@ class _Walk:
                 rest[name] = text
             elif self._was_unknown(path, name):
                 self.found = True
-                known, left = self._fill.field(self._event_type, path, name, field).read(text)
+                known, left = self._readers.field(self._event_type, path, name, field).read(text)
                 if held is not None:
                     held.update(known)
                 if left is not None:
@@ -130,8 +149,8 @@ class _Walk:
 class _Defaults:
     """Puts defaults in place of fields that a row lacks and that cannot be null."""
 
-    def __init__(self, fill: DriftFill, event_type: str) -> None:
-        self._fill, self._event_type = fill, event_type
+    def __init__(self, readers: _Readers, event_type: str) -> None:
+        self._readers, self._event_type = readers, event_type
 
     def value(self, held: Any, field: FieldType, path: str) -> None:
         """Complete what a row holds of a field."""
@@ -148,7 +167,7 @@ class _Defaults:
             if not has_column(field):
                 continue
             if name not in held and field.default is not None and not field.nullable:
-                read = self._fill.field(self._event_type, at + name, name, field)
+                read = self._readers.field(self._event_type, at + name, name, field)
                 held.update(read.absent())
             elif name in held and holds_record(field):
                 self.value(held[name], field, at + name)

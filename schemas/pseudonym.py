@@ -4,44 +4,76 @@ import base64
 import copy
 import functools
 import hmac
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
 from schemas.contract_set import Contracts
 from schemas.events import Event, RawEvent
-from schemas.field_types import FieldType
-from schemas.pseudonym_key import PseudonymError, PseudonymKey, load_key
+from schemas.key_ring import KeyRing, load_key, load_ring
+from schemas.packs import RawPack
+from schemas.personal_fields import Change, Get, Put, asks, compile_change
+from schemas.pseudonym_key import PseudonymError, PseudonymKey
 from schemas.record_types import Record
+from schemas.times import format_rfc3339, micros
 from schemas.unknown_fields import drift_names
 
 __all__ = [
-    "PseudonymError", "PseudonymKey", "Pseudonymiser", "check_key", "load_key", "needs_key",
-    "pseudonym",
+    "Key", "KeyRing", "PseudonymError", "PseudonymKey", "Pseudonymiser", "check_key", "load_key",
+    "load_ring", "needs_key", "pseudonym", "ring_of",
 ]  # fmt: skip
+
+Key: TypeAlias = PseudonymKey | KeyRing | str | None
+"""A key, several, where `load_ring` finds them, or none."""
 
 _REMEMBERED = 16_384
 """Values whose pseudonyms are kept: people come again, and to make one takes microseconds."""
-
-_Change = Callable[[Any], Any]
-_Get = Callable[[Any, str], Any]
-_Put = Callable[[Any, str, Any], None]
 
 
 def needs_key(contracts: Contracts) -> bool:
     """Return whether any field, the envelope's included, is to be pseudonymised."""
     types = [contracts.envelope, *contracts.types.values()]
-    return any(_asks(field, "pseudonymise") for each in types for field in each.fields.values())
+    return any(asks(field, "pseudonymise") for each in types for field in each.fields.values())
 
 
-def check_key(contracts: Contracts, location: str | None) -> None:
+def check_key(contracts: Contracts, location: str | None, since: int | None = None) -> None:
     """Check at launch that there is a key where one is needed, and that it can be loaded.
 
+    Args:
+        contracts: what is personal.
+        location: where the key is.
+        since: when what is to be read begins, in microseconds; None: nobody knows.
+
     Raises:
-        PseudonymError: one line, with the remedy.
+        PseudonymError: one line, with the remedy; also where the first key of a ring comes into
+            force after that.
     """
-    _key_of(contracts, location)
+    ring = ring_of(contracts, location)
+    if ring is None or since is None or since >= ring.starts[0]:
+        return
+    first = format_rfc3339(ring.starts[0])
+    problem = f"its first key is in force from {first}, and the run begins {format_rfc3339(since)}"
+    remedy = "put the key of before on the line above, or take the time of the first one away"
+    message = f"pseudonym key {location}: {problem}; {remedy}"
+    raise PseudonymError(message)
+
+
+def ring_of(contracts: Contracts, key: Key) -> KeyRing | None:
+    """Return the ring that is meant by a key; None where there is none, and none is needed.
+
+    Raises:
+        PseudonymError: there is none where one is needed, or it cannot be loaded.
+    """
+    if key is None:
+        if needs_key(contracts):
+            problem = "the contracts declare personal fields and there is no key"
+            message = f"{problem}; give --pseudonym_key"
+            raise PseudonymError(message)
+        return None
+    if isinstance(key, str):
+        return load_ring(key)
+    return KeyRing((key,)) if isinstance(key, PseudonymKey) else key
 
 
 def pseudonym(value: str, key: PseudonymKey) -> str:
@@ -59,32 +91,80 @@ def pseudonym(value: str, key: PseudonymKey) -> str:
 class Pseudonymiser:
     """Changes what a contract declares personal; all else stays.
 
-    It holds the key, so it cannot be pickled: make it where it is used.
+    A pseudonym depends on the value, on the publish time of its message, and on the keys, and on
+    nothing else; so whoever makes it, live or from the archive, makes the same one. Where the
+    publish time is not known, as of files, the event's own time stands in.
+
+    It holds the keys, so it cannot be pickled: make it where it is used.
 
     Args:
         contracts: what is personal.
-        key: the key, or where `load_key` finds it; None where `needs_key` is false.
+        key: the key or keys, or where `load_ring` finds them; None where `needs_key` is false.
 
     Raises:
         PseudonymError: there is no key where one is needed, or it cannot be loaded.
     """
 
-    def __init__(self, contracts: Contracts, key: PseudonymKey | str | None) -> None:
-        self._contracts = contracts
-        self._key = _key_of(contracts, key)
-        self._records: dict[Any, _Change | None] = {}
-        self._events: dict[str, _Change | None] = {}
-        self._hidden = functools.lru_cache(_REMEMBERED)(self._pseudonym)
+    def __init__(self, contracts: Contracts, key: Key) -> None:
+        ring = ring_of(contracts, key)
+        self._place = ring.place if ring else _first
+        keys: Sequence[PseudonymKey | None] = ring.keys if ring else (None,)
+        self._versions = [_Version(contracts, each) for each in keys]
 
     def __reduce__(self) -> NoReturn:
         message = "a Pseudonymiser holds the key and is never pickled; make it in setup"
         raise TypeError(message)
 
-    def apply(self, record: Record) -> Record:
+    def apply(self, record: Record, publish_time: int | None = None) -> Record:
         """Change a record in place, once, and return it: "pseudonymise" and "drop" of its fields.
 
         A null stays null; items of arrays and values of maps are changed one by one.
+
+        Args:
+            record: as it was decoded.
+            publish_time: of its message, in microseconds; None: not known.
         """
+        if len(self._versions) == 1:
+            return self._versions[0].apply(record)
+        time = micros(record.event_timestamp) if publish_time is None else publish_time
+        return self._versions[self._place(time)].apply(record)
+
+    def each(self, pack: RawPack) -> Sequence[Callable[[Record], Record]]:
+        """Return what `apply` does to each message of a pack, in their order."""
+        versions, times = self._versions, pack.publish_times
+        if len(versions) == 1:
+            return [versions[0].apply] * len(pack)
+        if not times:
+            return [self.apply] * len(pack)
+        known = [time for time in times if time is not None]
+        if len(known) == len(times):
+            first, last = self._place(min(known)), self._place(max(known))
+            if first == last:
+                return [versions[first].apply] * len(pack)
+        return [self.apply if time is None else versions[self._place(time)].apply for time in times]
+
+    def apply_to_event(self, event: Event) -> Event:
+        """Return the event without anything personal.
+
+        Without its original payload, attributes and ordering key too, and of its drift only the
+        names are left, as a JSON array: what a contract does not know may be personal.
+        """
+        published = event.raw.publish_time
+        time = event.event_time if published is None else published
+        return self._versions[self._place(time)].apply_to_event(event)
+
+
+class _Version:
+    """Makes the pseudonyms of one key."""
+
+    def __init__(self, contracts: Contracts, key: PseudonymKey | None) -> None:
+        self._contracts, self._key = contracts, key
+        self._records: dict[Any, Change | None] = {}
+        self._events: dict[str, Change | None] = {}
+        self._hidden = functools.lru_cache(_REMEMBERED)(self._pseudonym)
+
+    def apply(self, record: Record) -> Record:
+        """Change a record in place, once, and return it."""
         kind = type(record)
         try:
             change = self._records[kind]
@@ -94,11 +174,7 @@ class Pseudonymiser:
         return record if change is None else change(record)
 
     def apply_to_event(self, event: Event) -> Event:
-        """Return the event without anything personal.
-
-        Without its original payload, attributes and ordering key too, and of its drift only the
-        names are left, as a JSON array: what a contract does not know may be personal.
-        """
+        """Return the event without anything personal."""
         if event.event_type not in self._events:
             self._events[event.event_type] = self._compile(
                 event.event_type, dict.get, dict.__setitem__
@@ -126,8 +202,8 @@ class Pseudonymiser:
         fields = self._contracts.event(event.event_type).fields
         return msgspec.json.encode(drift_names(event.drift, fields)).decode()
 
-    def _compile(self, event_type: str, get: _Get, put: _Put) -> _Change | None:
-        return _compile(self._contracts.event(event_type), self._hidden, get, put)
+    def _compile(self, event_type: str, get: Get, put: Put) -> Change | None:
+        return compile_change(self._contracts.event(event_type), self._hidden, get, put)
 
     def _pseudonym(self, value: str) -> str:
         # Only reached with a key: contracts that ask for pseudonyms were refused without one.
@@ -135,59 +211,5 @@ class Pseudonymiser:
         return pseudonym(value, self._key)
 
 
-def _key_of(contracts: Contracts, key: PseudonymKey | str | None) -> PseudonymKey | None:
-    if key is None and needs_key(contracts):
-        message = "the contracts declare personal fields and there is no key; give --pseudonym_key"
-        raise PseudonymError(message)
-    return load_key(key) if isinstance(key, str) else key
-
-
-def _asks(field: FieldType, pii: str) -> bool:
-    inside = [*field.fields.values(), *([field.items] if field.items else [])]
-    return field.pii == pii or any(_asks(child, pii) for child in inside)
-
-
-def _compile(field: FieldType, hide: _Change, get: _Get, put: _Put) -> _Change | None:
-    """Return what changes a value of this type in place and returns it; None: nothing to change."""
-    if field.pii == "drop":
-        return _nothing
-    if field.pii == "pseudonymise":
-        return _on_strings(field, hide)
-    if field.items is not None:
-        return _on_items(_compile(field.items, hide, get, put))
-    compiled = {name: _compile(each, hide, get, put) for name, each in field.fields.items()}
-    return _on_fields({name: step for name, step in compiled.items() if step}, get, put)
-
-
-def _nothing(_value: Any) -> None:
-    return None
-
-
-def _on_strings(field: FieldType, hide: _Change) -> _Change | None:
-    return hide if field.items is None else _on_items(_on_strings(field.items, hide))
-
-
-def _on_items(step: _Change | None) -> _Change | None:
-    if step is None:
-        return None
-
-    def change(values: Any) -> Any:
-        for key in values if isinstance(values, dict) else range(len(values)):
-            if values[key] is not None:
-                values[key] = step(values[key])
-        return values
-
-    return change
-
-
-def _on_fields(steps: Mapping[str, _Change], get: _Get, put: _Put) -> _Change | None:
-    pairs = list(steps.items())
-
-    def change(record: Any) -> Any:
-        for name, step in pairs:
-            value = get(record, name)
-            if value is not None:
-                put(record, name, step(value))
-        return record
-
-    return change if pairs else None
+def _first(_time: int) -> int:
+    return 0

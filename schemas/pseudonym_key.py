@@ -1,7 +1,6 @@
 """The key of the pseudonyms: where it comes from, and how it stays out of everything else."""
 
 import hmac
-import logging
 import os
 import re
 from dataclasses import dataclass, field
@@ -11,11 +10,12 @@ from typing import NoReturn
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
-__all__ = ["PseudonymError", "PseudonymKey", "load_key"]
+__all__ = ["PseudonymError", "PseudonymKey", "key_text"]
 
 _RESOURCE = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+\Z")
+_MOST_BYTES = 65_536
+"""What Secret Manager keeps of a secret; a path could name anything."""
 _EXPLICIT = re.compile(rb"([A-Za-z0-9_-]{1,32}):(.+)\Z", re.DOTALL)
-_SHORT = 16
 
 
 class PseudonymError(ValueError):
@@ -52,27 +52,16 @@ class PseudonymKey:
         raise TypeError(message)
 
 
-def load_key(location: str) -> PseudonymKey:
-    """Load the key from where an option says that it is; the option never holds the key itself.
+def key_text(location: str) -> bytes:
+    """Read a key, or a ring of them, where an option says it is; the option never holds it itself.
 
     Args:
         location: `projects/P/secrets/S/versions/V` (Secret Manager), `env:NAME`, `file:PATH` or a
             path.
 
     Raises:
-        PseudonymError: there is none, or it is empty.
+        PseudonymError: there is none.
     """
-    content = _read(location)
-    key = PseudonymKey.of(content) if content.strip() else None
-    if key is None:
-        message = f"pseudonym key {location}: empty; put 32 random bytes there, as text"
-        raise PseudonymError(message)
-    if len(key.secret) < _SHORT:
-        logging.warning("pseudonym key %s: shorter than %d bytes", location, _SHORT)
-    return key
-
-
-def _read(location: str) -> bytes:
     if _RESOURCE.match(location):
         return _read_secret(location)
     if location.startswith("env:"):
@@ -86,12 +75,17 @@ def _read(location: str) -> bytes:
         return os.environb[name.encode()]
     path = Path(location.removeprefix("file:"))
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         remedy = "give projects/P/secrets/S/versions/V, env:NAME or a file"
         message = f"pseudonym key {location}: {reason}; {remedy}"
         raise PseudonymError(message) from None
+    if len(content) > _MOST_BYTES:
+        message = f"pseudonym key {location}: more than {_MOST_BYTES} bytes; check the file"
+        raise PseudonymError(message)
+    return content
 
 
 def _read_secret(name: str) -> bytes:

@@ -155,7 +155,7 @@ class _Curate(beam.DoFn):
         refused: list[int],
     ) -> None:
         """Add the rows of some events to those of their type."""
-        reread, hide = self._decoder.reread_whole, self._pseudonymiser.apply
+        reread, hides = self._decoder.reread_whole, self._pseudonymiser.each(pack.raw)
         payloads, attributes = pack.raw.payloads, pack.raw.attributes
         endings = endings_of(pack.contents, pack.raw, self._ingested())
         for place in places:
@@ -169,7 +169,7 @@ class _Curate(beam.DoFn):
             kind = type(record)
             encode, rows = by_type.get(kind) or self._begin(by_type, kind)
             ending = endings[place]
-            row = encode(hide(record), ending, drift)
+            row = encode(hides[place](record), ending, drift)
             rows.rows.append(row)
             rows.places.append(place)
             if drift is not None:

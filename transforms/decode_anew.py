@@ -171,7 +171,7 @@ class _Decode(beam.DoFn):
             event = self._decoder.reread(payload, attributes)
         except _UNREADABLE:
             return _NO_LONGER
-        self._pseudonymiser.apply(event)
+        self._pseudonymiser.apply(event, record.publish_time)
         touches = touches_of(self._program, event, event_time)
         return Candidate(record, *known, *span_of(touches, event_time, self._definitions), touches)
 

@@ -99,7 +99,7 @@ class RowMaker:
     def __init__(self, given: Curation) -> None:
         contracts = given.contracts
         self._read = Decoder(contracts, given.max_future, given.max_event_bytes).read_pack
-        self._hide = Pseudonymiser(contracts, given.pseudonym_key).apply
+        self._pseudonymiser = Pseudonymiser(contracts, given.pseudonym_key)
         self._tables = {
             name: (number, SilverTable(contracts, name).row)
             for number, name in enumerate(contracts.types)
@@ -124,11 +124,12 @@ class RowMaker:
 
     def rows(self, given: Readings) -> Iterator[Made]:
         """Return the rows of each event; of one reading only once."""
-        hide, by_kind, span = self._hide, self._by_kind, self._span
+        by_kind, span = self._by_kind, self._span
         everything = span.is_everything
         endings = endings_of(given.contents, given.raw, self._now)
-        columns = zip(given.records, given.drifts, given.times, endings, strict=True)
-        for record, drift, time, ending in columns:
+        hides = self._pseudonymiser.each(given.raw)
+        columns = zip(given.records, given.drifts, given.times, endings, hides, strict=True)
+        for record, drift, time, ending, hide in columns:
             if not everything and not span.holds(time, 1):
                 yield NO_TABLE, b"", b""
                 continue

@@ -17,7 +17,9 @@ __all__ = ["Pseudonymise"]
 class Pseudonymise(beam.PTransform[PCollection[Event], PCollection[Event]]):
     """Replace personal values: Event -> Event, one for one.
 
-    Fields declared "pseudonymise" hold `<key id>.<HMAC-SHA256>`, those declared "drop" are gone.
+    Fields declared "pseudonymise" hold `<key id>.<HMAC-SHA256>`, those declared "drop" are gone. Of
+    a ring of keys the one counts that is in force at the publish time of the message, or, where it
+    has none, at the event time.
     The original message is gone too, and of unknown fields only the names are left: what a contract
     does not know may be personal. Timestamps, windows and `content` stay, so dedupe may come before
     or after. Packed events are pseudonymised where they are decoded again, by
@@ -31,7 +33,8 @@ class Pseudonymise(beam.PTransform[PCollection[Event], PCollection[Event]]):
 
     Args:
         contracts: what is personal.
-        key: where the key is: `projects/P/secrets/S/versions/V`, `env:NAME`, `file:PATH`.
+        key: where the key is, or the ring: `projects/P/secrets/S/versions/V`, `env:NAME`,
+            `file:PATH`.
     """
 
     contracts: Contracts

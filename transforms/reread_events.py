@@ -49,7 +49,7 @@ class RereadEvents:
     def records(self, pack: EventPack) -> Iterator[Any]:
         """Yield the record of each event, in order; None where the contracts now refuse it."""
         attributes = pack.raw.attributes
-        apply = self._pseudonymiser.apply
+        hides = self._pseudonymiser.each(pack.raw)
         for row, payload in enumerate(pack.raw.payloads):
             self.taken += len(payload)
             given = attributes[row] if attributes else _NO_ATTRIBUTES
@@ -60,8 +60,7 @@ class RereadEvents:
                 continue
             if ENCODING in given:
                 self.taken += len(_encode(record))
-            apply(record)
-            yield record
+            yield hides[row](record)
 
     def rejected(self, pack: EventPack, row: int, step: str) -> Rejected:
         """Return what the quarantine keeps of an event that the contracts now refuse."""

@@ -173,6 +173,7 @@ def test_a_missing_key_is_one_line_with_a_remedy(tmp_path, monkeypatch):
         (str(tmp_path / "none"), "give projects/P/secrets/S/versions/V"),
         (str(tmp_path), "give projects/P/secrets/S/versions/V"),
         (str(tmp_path / "empty"), "put 32 random bytes"),
+        ("/dev/zero", "more than 65536 bytes; check the file"),
         ("env:NO_KEY", "export NO_KEY"),
         ("", "give projects/P/secrets/S/versions/V"),
     ):
