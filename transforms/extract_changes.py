@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
@@ -115,6 +115,9 @@ class _Extract(CollectEvents):
         self._horizon = round(given.horizon * 1_000_000)
         self._shards = given.shards
         self._state_span = given.state_span
+
+    def display_data(self) -> dict[str, Any]:
+        return {"shards": self._shards}
 
     def setup(self) -> None:
         super().setup()

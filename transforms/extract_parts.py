@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
@@ -92,6 +92,9 @@ class _Extract(CollectEvents):
         super().__init__(_STEP, given.contracts, given.pseudonym_key, given.max_event_bytes)
         self._metrics = given.metrics
         self._shards = given.shards
+
+    def display_data(self) -> dict[str, Any]:
+        return {"shards": self._shards}
 
     def setup(self) -> None:
         super().setup()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
@@ -65,6 +66,9 @@ class _Extract(beam.DoFn):
         self._shards = given.shards
         self._measured = counter("rejects_measured")
         self._untimed = counter("rejects_untimed")
+
+    def display_data(self) -> dict[str, Any]:
+        return {"shards": self._shards}
 
     def setup(self) -> None:
         self._program = RejectProgram(self._metrics)

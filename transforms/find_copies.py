@@ -82,6 +82,10 @@ class FindCopies(beam.DoFn):
         # One fence a process: the next bundle of a shard may run in another instance.
         self._shared = Shared()
 
+    def display_data(self) -> dict[str, Any]:
+        """Show what the state is kept for, which the update of a job must not change."""
+        return {"horizon": self._retention.horizon}
+
     def setup(self) -> None:
         """Find the copies that this process holds."""
         self._fence: Fence[SeenIds] = self._shared.acquire(Fence)

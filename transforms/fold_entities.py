@@ -166,6 +166,9 @@ class _FoldStream(beam.DoFn):
     def __init__(self, given: FoldEntities) -> None:
         self._shards = _Shards(given)
 
+    def display_data(self) -> dict[str, Any]:
+        return {"horizon": self._shards.horizon}
+
     def setup(self) -> None:
         settle()
         self._fence: Fence[EntityShard] = Fence()

@@ -87,7 +87,18 @@ class KeyPacks(
         self, packs: PCollection[tuple[int, EventPack]]
     ) -> PCollection[tuple[int, EventPack]]:
         """Key each pack."""
-        keyed: Any = packs | "Rekey" >> beam.FlatMap(rekey, self.shards).with_output_types(
+        keyed: Any = packs | "Rekey" >> beam.ParDo(_Rekey(self.shards)).with_output_types(
             tuple[int, EventPack]
         )
         return keyed
+
+
+class _Rekey(beam.DoFn):
+    def __init__(self, shards: int) -> None:
+        self._shards = shards
+
+    def display_data(self) -> dict[str, Any]:
+        return {"shards": self._shards}
+
+    def process(self, element: tuple[int, EventPack]) -> Iterator[tuple[int, EventPack]]:
+        return rekey(element, self._shards)

@@ -80,6 +80,11 @@ def launches_of(bucket: str) -> dict[str, Launch]:
             "curate_events/graph_live",
             [SUBSCRIPTION, *query, refused, contracts, KEY],
         ),
+        "curate_warm": Launch(
+            "curate_events",
+            "curate_events/graph_warm",
+            [SUBSCRIPTION, *query, refused, contracts, KEY, *warm],
+        ),
         "curate_archive": Launch(
             "curate_events",
             "curate_events/graph_archive",
@@ -89,6 +94,11 @@ def launches_of(bucket: str) -> dict[str, Launch]:
             "window_metrics",
             "window_metrics/graph_live",
             [SUBSCRIPTION, *query, refused, late, *measured],
+        ),
+        "windows_warm": Launch(
+            "window_metrics",
+            "window_metrics/graph_warm",
+            [SUBSCRIPTION, *query, refused, late, *measured, *warm],
         ),
         "recompute": Launch(
             "recompute_windows",
@@ -104,6 +114,12 @@ def launches_of(bucket: str) -> dict[str, Launch]:
                 TABLE,
                 *declared,
             ],
+        ),
+        "audit": Launch(
+            "audit",
+            "templates/labels_audit",
+            # The checks that are shipped name tables of the contracts that are shipped.
+            [*archive, *query, f"--quarantine={bucket}/quarantine", TABLE],
         ),
         "compact": Launch(
             "compact_archive",
