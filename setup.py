@@ -8,7 +8,7 @@ setup(
     packages=find_packages(include=[pattern for room in _ROOMS for pattern in (room, f"{room}.*")]),
     package_data={
         "schemas": ["contracts/**/*.avsc", "features/*.yaml", "metrics/*.yaml", "quality/*.yaml"],
-        "templates": ["Dockerfile", "*/metadata.json"],
-        "local": ["**/*.go", "**/go.mod", "**/go.sum", "**/*.txt"],
+        "templates": ["Dockerfile", "*/metadata.json", "environment.example.yaml"],
+        "local": ["**/*.go", "**/go.mod", "**/go.sum", "**/*.txt", "**/*.java", "**/pom.xml"],
     },
 )

@@ -6,13 +6,20 @@ from pathlib import Path
 
 from local.binaries import BIGTABLE, PUBSUB, java_pubsub
 from local.errors import MissingServiceError
-from local.probes import answers_bigquery, answers_bigtable, answers_pubsub, answers_storage
+from local.probes import (
+    answers_bigquery,
+    answers_bigtable,
+    answers_expansion,
+    answers_pubsub,
+    answers_storage,
+)
 from local.pubsub_kind import Capability, PubsubKind, chosen_kind
-from local.toolchains import go_command, python_environment
+from local.toolchains import expansion_jar, go_command, java_command, python_environment
 
 __all__ = [
     "BIGQUERY_SERVICE",
     "BIGTABLE_SERVICE",
+    "EXPANSION_SERVICE",
     "STORAGE_SERVICE",
     "Service",
     "obtainable_kind",
@@ -68,10 +75,23 @@ def _bigquery(host: str, port: int, data: Path, environ: Environ) -> list[str]:
     return [python, "-I", str(_BIGQUERY_GUARD), str(data), host, str(port)]
 
 
+def _expansion(_host: str, port: int, data: Path, environ: Environ) -> list[str]:
+    java, jar = java_command(environ), str(expansion_jar(environ))
+    # Expanded graphs are looked at and never run: of the 160 MB that workers would need the launch
+    # would keep a copy for each table.
+    nothing = data / "nothing.jar"
+    nothing.touch()
+    # It lives for seconds, in which the better compiler would only compile.
+    return [java, "-XX:TieredStopAtLevel=1", "-jar", jar, str(port), f"--filesToStage={nothing}"]
+
+
 BIGQUERY_SERVICE = Service(
     "bigquery", "BIGQUERY_EMULATOR_HOST", _bigquery, answers_bigquery, scheme="http://"
 )
 BIGTABLE_SERVICE = Service("bigtable", "BIGTABLE_EMULATOR_HOST", _bigtable, answers_bigtable)
+EXPANSION_SERVICE = Service(
+    "expansion", "PENSTOCK_EXPANSION_SERVICE", _expansion, answers_expansion
+)
 STORAGE_SERVICE = Service(
     "storage", "STORAGE_EMULATOR_HOST", _storage, answers_storage, scheme="http://"
 )

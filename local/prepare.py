@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from local.binaries import BIGTABLE, PRISM, PUBSUB, java_pubsub
 from local.errors import MissingServiceError, ServiceError
-from local.toolchains import python_environment
+from local.toolchains import built_expansion_jar, expansion_jar, python_environment
 
 __all__ = ["main", "prepare"]
 
@@ -26,6 +26,12 @@ def prepare(print_line: Callable[[str], None]) -> None:
         print_line(f"BigQuery emulator: {python_environment('bigquery')}")
     except MissingServiceError as error:
         print_line(f"not here, and needed for BigQuery only: {error}")
+    try:
+        if not built_expansion_jar():
+            print_line("Beam's expansion service: is built, once; this takes a minute or two")
+        print_line(f"Beam's expansion service: {expansion_jar()}")
+    except MissingServiceError as error:
+        print_line(f"not here, and needed for the test of the Storage Write API only: {error}")
     try:
         print_line(f"official Pub/Sub emulator: {java_pubsub()[-1]}")
     except MissingServiceError as error:

@@ -7,7 +7,13 @@ import grpc
 
 from local.addresses import split_address
 
-__all__ = ["answers_bigquery", "answers_bigtable", "answers_pubsub", "answers_storage"]
+__all__ = [
+    "answers_bigquery",
+    "answers_bigtable",
+    "answers_expansion",
+    "answers_pubsub",
+    "answers_storage",
+]
 
 Probe = Callable[[str], bool]
 
@@ -24,6 +30,16 @@ def answers_bigtable(address: str) -> bool:
 def answers_pubsub(address: str) -> bool:
     """Say whether the address lists Pub/Sub topics."""
     return _answers_grpc(address, "/google.pubsub.v1.Publisher/ListTopics", _PROJECT)
+
+
+def answers_expansion(address: str) -> bool:
+    """Say whether the address speaks gRPC; what it expands it would look up for seconds."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(_TIMEOUT_SECONDS)
+        except grpc.FutureTimeoutError:
+            return False
+        return True
 
 
 def answers_storage(address: str) -> bool:

@@ -15,6 +15,7 @@ from local.addresses import given_address
 from local.emulators import (
     BIGQUERY_SERVICE,
     BIGTABLE_SERVICE,
+    EXPANSION_SERVICE,
     STORAGE_SERVICE,
     obtainable_kind,
     pubsub_service,
@@ -53,8 +54,8 @@ class LocalServices:
     within a second. Logs stay in `logs`.
 
     Args:
-        names: which of `bigtable`, `pubsub`, `storage`, `bigquery`; the last one is not started
-            unless it is named, for it takes seconds to start.
+        names: which of `bigtable`, `pubsub`, `storage`, `bigquery` and `expansion`; the last two
+            are not started unless they are named, for they take seconds to start.
         needs: what the Pub/Sub emulator must be able to do.
         pubsub: that one and no other.
         logs: folder for logs, made if need be; by default a new one among the temporary files.
@@ -86,6 +87,7 @@ class LocalServices:
             "pubsub": pubsub_service(self.pubsub),
             "storage": STORAGE_SERVICE,
             "bigquery": BIGQUERY_SERVICE,
+            "expansion": EXPANSION_SERVICE,
         }
         if unknown := sorted(set(names) - set(known)):
             msg = f"{unknown[0]}: no such local service; there are {', '.join(known)}"

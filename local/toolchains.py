@@ -13,11 +13,24 @@ from pathlib import Path
 from local.cache import built_once, cache_folder, cached, source_key
 from local.errors import MissingServiceError, ServiceError
 
-__all__ = ["GO_VERSION", "build_go", "built_go", "go_command", "python_environment"]
+__all__ = [
+    "GO_VERSION",
+    "build_go",
+    "built_expansion_jar",
+    "built_go",
+    "expansion_jar",
+    "go_command",
+    "java_command",
+    "python_environment",
+]
 
 GO_VERSION = (1, 26)
 """The oldest Go that builds what the pins of `local/go` name."""
 
+_EXPANSION = "expansion"
+_EXPANSION_JAR = "expansion-service.jar"
+_EXPANSION_VERSION = "2.73.0"
+_JAVA_SOURCES = Path(__file__).parent / "java" / _EXPANSION
 _GO_SOURCES = Path(__file__).with_name("go")
 # The cache may lie in somebody's repository of settings, whose state is of no interest.
 _GO_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
@@ -100,6 +113,55 @@ def _packaged_go(python: Path) -> Path:
     found = next(python.parents[1].glob("lib/python*/site-packages/go/bin/go"), None)
     if found is None:
         msg = f"{python.parents[1]} holds no Go; install Go and put it on the PATH"
+        raise MissingServiceError(msg)
+    return found
+
+
+def built_expansion_jar(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return Beam's expansion service as one jar if the cache has it."""
+    jar = cached(_EXPANSION, _expansion_key(), environ) / _EXPANSION_JAR
+    return jar if jar.is_file() else None
+
+
+def expansion_jar(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return Beam's expansion service as one jar, built by Maven if need be.
+
+    Raises:
+        MissingServiceError: it is not in the cache, and there is no Maven or no Java.
+        ServiceError: the build failed.
+    """
+
+    def build(folder: Path) -> None:
+        java_command(environ)
+        maven = _needed("mvn", "Maven >= 3.6 and a JDK >= 11 (Debian: apt install maven)", environ)
+        sources = folder / "sources"
+        shutil.copytree(_JAVA_SOURCES, sources, ignore=shutil.ignore_patterns("target"))
+        what = f"expansion-service {_EXPANSION_VERSION}"
+        _run([maven, "--batch-mode", "--quiet", "package"], what, environ, sources)
+        (sources / "target" / _EXPANSION_JAR).rename(folder / _EXPANSION_JAR)
+        shutil.rmtree(sources)
+
+    return built_once(_EXPANSION, _expansion_key(), build, environ) / _EXPANSION_JAR
+
+
+def _expansion_key() -> str:
+    java = (_JAVA_SOURCES / "src").rglob("*.java")
+    return source_key(_EXPANSION_VERSION, [_JAVA_SOURCES / "pom.xml", *java])
+
+
+def java_command(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the Java on the PATH.
+
+    Raises:
+        MissingServiceError: there is none.
+    """
+    return _needed("java", "a Java runtime >= 11 (Debian: apt install default-jre)", environ)
+
+
+def _needed(program: str, remedy: str, environ: Mapping[str, str]) -> str:
+    found = shutil.which(program, path=environ.get("PATH"))
+    if found is None:
+        msg = f"no {program} on the PATH, which Beam's expansion service needs: install {remedy}"
         raise MissingServiceError(msg)
     return found
 

@@ -14,6 +14,7 @@ from schemas.tables import Table, TableError
 from schemas.times import SECOND
 from transforms.bigquery_connection import bigquery_client
 from transforms.check_tables import check_tables
+from transforms.expand_java import is_address
 from transforms.object_store import check_path, has_bucket
 
 __all__ = ["ROWS", "ROWS_ONLY_WITH", "check_rows", "row_sink"]
@@ -37,10 +38,17 @@ ROWS = {
         Kind.OUTPUT_FOLDER,
         example="gs://my-bucket/staging",
     ),
+    "expansion_service": Words(
+        "HOST:PORT of a running expansion service of Beam's Java, seen from the launch; by default"
+        " the launch starts one itself; with --write_method=storage",
+        Kind.ADDRESS,
+    ),
 }
 """Options with their words for `--help`."""
 
-ROWS_ONLY_WITH = {"bigquery_project": ("dataset_prefix", "write_method", "staging")}
+ROWS_ONLY_WITH = {
+    "bigquery_project": ("dataset_prefix", "write_method", "staging", "expansion_service")
+}
 """Options that do nothing without another one."""
 
 _SINKS = ("rows_output", "bigquery_project")
@@ -67,10 +75,11 @@ def row_sink(given: Any, tables: Sequence[Table], *, bounded: bool, now: int, ru
     if method != "load" and text(given.staging):
         msg = f"--staging goes with --write_method=load, not with {method}: leave it out"
         raise UsageError(msg)
+    service = _expansion_service(given.expansion_service, method)
     try:
         datasets = Datasets(text(given.bigquery_project) or "", text(given.dataset_prefix) or "")
         if method == "storage":
-            return RowSink.storage(datasets, tables)
+            return RowSink.storage(datasets, tables, service)
         if method == "inserts":
             return RowSink.inserts(datasets)
         expires = now + _STAGED_FOR
@@ -127,6 +136,19 @@ def check_rows(
         except TableError as error:
             msg = f"--bigquery_project={project}: {error}"
             raise UsageError(msg) from None
+
+
+def _expansion_service(value: object, method: str) -> str:
+    service = text(value) or ""
+    if service and method != "storage":
+        msg = (
+            f"--expansion_service goes with --write_method=storage, not with {method}: leave it out"
+        )
+        raise UsageError(msg)
+    if service and not is_address(service):
+        msg = f"--expansion_service={service}: write HOST:PORT, such as localhost:8097"
+        raise UsageError(msg)
+    return service
 
 
 def _staging(value: object, bounded: bool) -> str:

@@ -30,6 +30,7 @@ class RowSink:
         expires: when staging tables are gone at the latest, in microseconds since the epoch.
         rules: for `load`, how rows of each table are merged.
         columns: for `storage`, the columns of each table in BigQuery's JSON form.
+        expansion_service: for `storage`, `HOST:PORT` of one that runs; "" to start one.
         counted: how the counters of its rows begin.
     """
 
@@ -41,6 +42,7 @@ class RowSink:
     expires: int = 0
     rules: Mapping[str, MergeRule] = field(default_factory=dict)
     columns: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    expansion_service: str = ""
     counted: str = "rows"
 
     @classmethod
@@ -62,10 +64,13 @@ class RowSink:
         return cls("load", "", datasets, staging, run, expires, rules)
 
     @classmethod
-    def storage(cls, datasets: Datasets, tables: Iterable[Table]) -> "RowSink":
-        """Append by the Storage Write API; needs Java where the job is launched."""
+    def storage(
+        cls, datasets: Datasets, tables: Iterable[Table], expansion_service: str = ""
+    ) -> "RowSink":
+        """Append by the Storage Write API; needs an expansion service, or Java to start one."""
         columns = {table.full_name: table.schema() for table in tables}
-        return cls("storage", datasets=datasets, columns=columns)
+        service = expansion_service
+        return cls("storage", datasets=datasets, columns=columns, expansion_service=service)
 
     def full_name(self, table: str) -> str:
         """Return the full name of a table of the suite.

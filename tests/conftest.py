@@ -4,6 +4,7 @@ Beam and the Google clients are imported by the fixtures that need them: most te
 would wait for seconds.
 """
 
+import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -43,7 +44,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-_EMULATORS = {"bigquery_emulator", "bigtable_emulator", "gcs_emulator", "pubsub_emulator"}
+_EMULATORS = {
+    "bigquery_emulator",
+    "bigtable_emulator",
+    "expansion_service",
+    "gcs_emulator",
+    "pubsub_emulator",
+}
 
 # Building and finding must see the network settings of the user, not the guard's.
 OUTSIDE = dict(os.environ)
@@ -55,6 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # This process only hands out tests. Were it guarded, its workers would take the settings of
         # the guard for the user's.
         return
+    # What is collected is no garbage, and to look for it there is a fifth of the time.
+    gc.disable()
     on = ExitStack()
     on.enter_context(guard.on())
     # The workers of the engines in this process measure each write of state, and for that go
@@ -72,6 +81,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("emulator")
         if "prism_binary" in asked:
             item.add_marker("prism")
+        if not item.get_closest_marker("xdist_group") and _shares_with_its_module(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _shares_with_its_module(item: pytest.Item) -> bool:
+    """Say whether a fixture is made once for its file; each worker would make one of its own."""
+    known = getattr(item, "_fixtureinfo", None)
+    fixtures = known.name2fixturedefs.values() if known else ()
+    return any(found[-1].scope == "module" for found in fixtures if found)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for no doctests: tests have none, and looking takes seconds of each worker."""
+    found = yield
+    return [each for each in found if type(each) is pytest.Module]
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but not in what stays until the end."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -144,6 +175,15 @@ def bigquery_emulator(running: Callable[..., LocalServices]) -> "Iterator[BigQue
 
     with exported(services.variables):
         yield BigQueryEmulator(services.addresses["bigquery"])
+
+
+@pytest.fixture(scope="session")
+def expansion_service(running: Callable[..., LocalServices]) -> str:
+    """Give the address of Beam's expansion service; without Java or Maven its tests fail."""
+    try:
+        return running("expansion").addresses["expansion"]
+    except MissingServiceError as error:
+        return pytest.fail(f"NOT TESTED, the Storage Write API: {error}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

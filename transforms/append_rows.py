@@ -19,6 +19,7 @@ from schemas.row_check import row_problem
 from schemas.row_packs import RowPack
 from schemas.row_sink import RowSink
 from transforms.counters import counter
+from transforms.expand_java import ExpansionService, expanding
 
 __all__ = ["AppendRows", "Appended", "typed_row"]
 
@@ -48,23 +49,24 @@ class AppendRows(beam.PTransform[PCollection[RowPack], Appended]):
     """PCollection[RowPack] -> `Appended(written, rejected)`, by the Storage Write API.
 
     At least once. Beam's own sink, one for each table that `sink` names: it needs Java where the
-    job is launched, and a runner that runs transforms of several languages, such as Dataflow. It
-    tells of a failed row nothing but its columns and an error, so the payload of a row that the
-    service refuses is the row as JSON, with the attribute `bigquery_table`, and not the message
-    that it came from: that one is found in the archive by the row's `message_id`, where its table
-    has one. What is transient the sink tries again by itself.
+    job is launched, or an expansion service that it can reach (`expand_java`), and a runner that
+    runs transforms of several languages, such as Dataflow. It tells of a failed row nothing but its
+    columns and an error, so the payload of a row that the service refuses is the row as JSON, with
+    the attribute `bigquery_table`, and not the message that it came from: that one is found in the
+    archive by the row's `message_id`, where its table has one. What is transient the sink tries
+    again by itself.
     A row that does not fit the columns is refused before, with its message.
     Counters: `rows` and `rows_refused`; the sink does not tell which rows it wrote.
 
+    Raises, while the graph is built: `ExpansionError`, in one line: nothing expands it here.
+
     Args:
-        sink: names project and prefix, and the columns of each table.
+        sink: names project and prefix, the columns of each table, and an expansion service.
         triggering_seconds: how often a stream is committed.
-        expansion_service: `HOST:PORT` of one that runs; by default Beam starts its own.
     """
 
     sink: RowSink
     triggering_seconds: int = 5
-    expansion_service: str | None = None
 
     def __post_init__(self) -> None:
         """Check the constants; nothing is opened."""
@@ -77,10 +79,11 @@ class AppendRows(beam.PTransform[PCollection[RowPack], Appended]):
         """Write each table by a sink of its own."""
         tables = sorted(self.sink.columns)
         parts = packs | "SplitByTable" >> beam.Partition(_number, len(tables), tables)
-        refused = [
-            part | f"Append {table}" >> _AppendTable(self, table)
-            for table, part in zip(tables, parts, strict=True)
-        ]
+        with expanding(packs.pipeline.options, self.sink.expansion_service) as service:
+            refused = [
+                part | f"Append {table}" >> _AppendTable(self, table, service)
+                for table, part in zip(tables, parts, strict=True)
+            ]
         written = packs | "NameTables" >> beam.Map(_table).with_output_types(str)
         return Appended(written, refused | "FlattenRefused" >> beam.Flatten())
 
@@ -89,6 +92,7 @@ class AppendRows(beam.PTransform[PCollection[RowPack], Appended]):
 class _AppendTable(beam.PTransform[PCollection[RowPack], PCollection[Rejected]]):
     constants: AppendRows
     table: str
+    expansion_service: ExpansionService
 
     def expand(self, packs: PCollection[RowPack]) -> PCollection[Rejected]:
         rows = self.constants.sink
@@ -102,7 +106,7 @@ class _AppendTable(beam.PTransform[PCollection[RowPack], PCollection[Rejected]])
             use_at_least_once=True,
             triggering_frequency=self.constants.triggering_seconds,
             type_overrides=_AS_TEXT,
-            expansion_service=self.constants.expansion_service,
+            expansion_service=self.expansion_service,
         )
         typing = beam.ParDo(_TypeRows(rows, self.table)).with_output_types(_Row, rejected=Rejected)
         typed = packs | "TypeRows" >> typing.with_outputs(_REJECTED, main="rows")

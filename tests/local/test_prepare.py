@@ -28,6 +28,8 @@ def machine(monkeypatch):
     for name in ("BIGTABLE", "PUBSUB", "PRISM"):
         monkeypatch.setattr(module, name, Program(f"/{name.lower()}"))
     monkeypatch.setattr(module, "python_environment", lambda name: Path("/python") / name)
+    monkeypatch.setattr(module, "built_expansion_jar", lambda: Path("/expansion.jar"))
+    monkeypatch.setattr(module, "expansion_jar", lambda: Path("/expansion.jar"))
     monkeypatch.setattr(module, "java_pubsub", lambda: ["java", "-jar", "/j.jar"])
     return monkeypatch
 
@@ -46,6 +48,7 @@ def test_it_says_where_each_of_them_is(machine):
         "Prism: /prism",
         "Cloud Storage emulator: /python/gcs",
         "BigQuery emulator: /python/bigquery",
+        "Beam's expansion service: /expansion.jar",
         "official Pub/Sub emulator: /j.jar",
     ]
 
@@ -55,6 +58,21 @@ def test_what_must_be_built_is_announced(machine):
     lines = []
     prepare(lines.append)
     assert lines[2:4] == ["Prism: is built, once; this takes a minute or two", "Prism: /prism"]
+
+
+def test_the_expansion_service_is_announced_and_its_absence_is_said(machine):
+    machine.setattr(module, "built_expansion_jar", lambda: None)
+    lines = []
+    prepare(lines.append)
+    assert lines[5:7] == [
+        "Beam's expansion service: is built, once; this takes a minute or two",
+        "Beam's expansion service: /expansion.jar",
+    ]
+    machine.setattr(module, "expansion_jar", missing)
+    prepare(lines.append)
+    assert lines[-2] == (
+        "not here, and needed for the test of the Storage Write API only: install it"
+    )
 
 
 def test_the_official_pubsub_is_optional_and_its_absence_is_said(machine):

@@ -8,7 +8,14 @@ import pytest
 
 from local import toolchains
 from local.errors import MissingServiceError, ServiceError
-from local.toolchains import build_go, built_go, go_command, python_environment
+from local.toolchains import (
+    build_go,
+    built_expansion_jar,
+    built_go,
+    expansion_jar,
+    go_command,
+    python_environment,
+)
 
 GO = """#!/bin/sh
 if [ "$1" = version ]; then echo "go version go{version} linux/amd64"; exit; fi
@@ -151,3 +158,30 @@ def test_what_needs_a_newer_python_is_given_one_from_the_path(machine, monkeypat
     newer.chmod(0o755)
     assert toolchains._interpreter((3, 11), environ) == (str(newer), "py3.12", str(newer))
     assert toolchains._interpreter((3, 0), environ)[1] == "py3.10"
+
+
+MAVEN = """#!/bin/sh
+printf '%s|' "$@" >> "{calls}"
+grep -q '<mainClass>penstock.Serve' pom.xml || exit 1
+mkdir target && cp src/main/java/penstock/Serve.java target/expansion-service.jar
+"""
+
+
+def test_the_expansion_service_is_built_once_by_maven_in_a_path_with_spaces(machine, tmp_path):
+    environ = machine()
+    programs = Path(environ["HOME"]) / "bin"
+    alone = {**environ, "PATH": str(programs)}
+    assert built_expansion_jar(alone) is None
+    with pytest.raises(MissingServiceError, match=r"^no java on the PATH, .*install a Java"):
+        expansion_jar(alone)
+    for name, text in (("java", "#!/bin/sh\n"), ("mvn", MAVEN.format(calls=tmp_path / "calls"))):
+        if name == "mvn":
+            with pytest.raises(MissingServiceError, match=r"^no mvn on the PATH, .*install Maven"):
+                expansion_jar(alone)
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    jar = expansion_jar(environ)
+    assert jar.name == "expansion-service.jar"
+    assert (expansion_jar(environ), built_expansion_jar(environ)) == (jar, jar)
+    assert calls(tmp_path) == ["--batch-mode", "--quiet", "package"]
+    assert [path.name for path in jar.parent.iterdir()] == [jar.name]

@@ -35,7 +35,8 @@ def test_what_ends_is_loaded_and_a_stream_is_inserted_unless_told_otherwise():
     assert list(loaded.rules) == ["ops.late"]
     assert sink_of(bounded=False, **BIGQUERY).method == "inserts"
     assert sink_of(**BIGQUERY, write_method="inserts").method == "inserts"
-    assert list(sink_of(**BIGQUERY, write_method="storage").columns) == ["ops.late"]
+    stored = sink_of(**BIGQUERY, write_method="storage", expansion_service="java.internal:8097")
+    assert (list(stored.columns), stored.expansion_service) == (["ops.late"], "java.internal:8097")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,14 @@ def test_what_ends_is_loaded_and_a_stream_is_inserted_unless_told_otherwise():
         ({**BIGQUERY, "staging": "/local"}, "--staging=/local: BigQuery loads from Cloud Storage"),
         ({**BIGQUERY, "staging": "s3://b"}, "--staging: "),
         ({**BIGQUERY, "write_method": "inserts", "staging": "gs://b/s"}, "--staging goes with"),
+        (
+            {**BIGQUERY, "write_method": "inserts", "expansion_service": "localhost:8097"},
+            "--expansion_service goes with --write_method=storage, not with inserts",
+        ),
+        (
+            {**BIGQUERY, "write_method": "storage", "expansion_service": "/a.jar"},
+            "--expansion_service=/a.jar: write HOST:PORT",
+        ),
         ({**BIGQUERY, "write_method": "magic"}, "--write_method=magic"),
         ({**BIGQUERY, "write_method": "load", "bounded": False}, "a stream has no end"),
         (

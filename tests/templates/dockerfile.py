@@ -54,7 +54,8 @@ class Dockerfile:
     stages: list[Stage]
 
     @classmethod
-    def read(cls, path: Path = DOCKERFILE) -> "Dockerfile":
+    def read(cls, path: Path = DOCKERFILE, **given: str) -> "Dockerfile":
+        """Read a file; `given` are arguments of the build."""
         arguments: dict[str, str] = {}
         stages: list[Stage] = []
         for each in _instructions(path.read_text()):
@@ -66,12 +67,21 @@ class Dockerfile:
             else:
                 assert each.name == "ARG", each
                 name, _, value = each.text.partition("=")
-                arguments[name] = value
+                arguments[name] = given.get(name, value)
         return cls(arguments, stages)
 
     def stage(self, name: str) -> Stage:
         (found,) = [stage for stage in self.stages if stage.name == name]
         return found
+
+    def image(self) -> Stage:
+        """The last stage, with the instructions of those that it is made from."""
+        last = self.stages[-1]
+        whole = Stage(last.base, "", list(last.instructions))
+        while whole.base in [stage.name for stage in self.stages]:
+            before = self.stage(whole.base)
+            whole = Stage(before.base, "", [*before.instructions, *whole.instructions])
+        return whole
 
 
 def copy_in(instruction: Instruction, target: Path) -> None:

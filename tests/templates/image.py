@@ -67,7 +67,7 @@ def make_image(folder: Path, outside: dict[str, str]) -> Image:
     template = folder / "template"
     template.mkdir()
     image = Image(python / "bin" / "python", template, environment)
-    for instruction in dockerfile.stage("").of("COPY"):
+    for instruction in dockerfile.image().of("COPY"):
         if not instruction.text.startswith("--from="):
             copy_in(instruction, template)
     return image

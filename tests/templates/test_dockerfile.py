@@ -4,11 +4,16 @@ import re
 from pathlib import Path
 
 import pytest
+from apache_beam.io.gcp.bigquery import StorageWriteToBigQuery
+from apache_beam.options.pipeline_options import CrossLanguageOptions, PipelineOptions
+from apache_beam.utils.subprocess_server import JavaJarServer
 
 from templates.launch import launch
 from tests.templates.dockerfile import ROOT, Dockerfile, context, is_ignored
 
 FILE = Dockerfile.read()
+IMAGE = FILE.image()
+STORAGE = Dockerfile.read(STORAGE_WRITE="yes").image()
 COMPILERS = ("gcc", "g++", "clang", "build-essential", "apt-get", "apk ", "cython", "-dev")
 
 
@@ -21,10 +26,15 @@ def test_every_base_is_pinned_by_an_argument_that_has_a_version():
     assert [stage.base for stage in FILE.stages] == [
         "apache/beam_python3.11_sdk:2.77.0",
         "gcr.io/dataflow-templates-base/python311-template-launcher-base:20230622_RC00",
+        "eclipse-temurin:17-jre-jammy",
+        "maven:3.9-eclipse-temurin-17",
         "python:3.11-slim-bookworm",
         "python:3.11-slim-bookworm",
+        "storage-no",
+        "storage-no",
     ]
-    assert set(FILE.arguments) == {"PYTHON_VERSION", "DEBIAN", "BEAM_VERSION", "LAUNCHER"}
+    versions = {"PYTHON_VERSION", "DEBIAN", "BEAM_VERSION", "LAUNCHER", "MAVEN", "JAVA"}
+    assert set(FILE.arguments) == {*versions, "STORAGE_WRITE"}
     assert not [stage.base for stage in FILE.stages if stage.base.endswith("latest")]
 
 
@@ -45,14 +55,14 @@ def test_everything_that_is_installed_has_a_hash_or_is_the_wheel():
 
 
 def test_packages_are_checked_where_they_are_installed_and_where_they_end():
-    for stage in (FILE.stage("build"), FILE.stage("")):
+    for stage in (FILE.stage("build"), IMAGE):
         assert "python -m pip check" in stage.runs
 
 
 def test_no_compiler_is_in_any_stage_of_the_image():
     for command in [run for stage in FILE.stages for run in stage.runs]:
         assert not [name for name in COMPILERS if name in command]
-    copied = [each.words for each in FILE.stage("").of("COPY")]
+    copied = [each.words for each in IMAGE.of("COPY")]
     assert [words[0] for words in copied] == [
         "--from=beam",
         "--from=launcher",
@@ -65,7 +75,7 @@ def test_no_compiler_is_in_any_stage_of_the_image():
 
 
 def test_the_launcher_finds_its_file_and_the_workers_their_boot_program():
-    last = FILE.stage("")
+    last = IMAGE
     variables = last.variables
     assert variables["FLEX_TEMPLATE_PYTHON_PY_FILE"] == "/template/launch.py"
     assert [each.text for each in last.of("WORKDIR")] == ["/template"]
@@ -81,13 +91,31 @@ def test_the_launcher_finds_its_file_and_the_workers_their_boot_program():
 
 
 def test_layers_that_are_of_one_pipeline_come_last():
-    names = [each.text.partition("=")[0] for each in FILE.stage("").instructions]
-    own = names.index("PIPELINE")
-    assert not [each for each in FILE.stage("").instructions[own:] if each.name == "COPY"]
+    for image in (IMAGE, STORAGE):
+        names = [each.text.partition("=")[0] for each in image.instructions]
+        own = names.index("PIPELINE")
+        assert not [each for each in image.instructions[own:] if each.name == "COPY"]
+
+
+def test_only_an_image_that_is_asked_for_it_has_java_and_the_service_that_is_tested():
+    assert not [each for each in IMAGE.instructions if "java" in each.text.lower()]
+    more = [each for each in STORAGE.instructions if each not in IMAGE.instructions]
+    copied = {each.words[0]: each.words[1:] for each in more if each.name == "COPY"}
+    java, jar = "/opt/java/openjdk", "/opt/penstock/expansion-service.jar"
+    assert copied.pop("--from=java") == [java, java]
+    assert copied == {"--from=expansion": ["/build/target/expansion-service.jar", jar]}
+    assert FILE.stage("expansion").of("COPY")[0].text == "local/java/expansion ."
+    # Where Beam and the suite look for them.
+    assert STORAGE.variables["JAVA_HOME"] == java
+    options = PipelineOptions(["--beam_services", STORAGE.variables["BEAM_SERVICE_OVERRIDES"]])
+    named = options.view_as(CrossLanguageOptions).beam_services
+    assert list(named.values()) == [jar]
+    with JavaJarServer.beam_services(named):
+        assert StorageWriteToBigQuery("p:d.t")._expansion_service.path_to_jar == jar
 
 
 def test_the_image_says_what_it_is():
-    labels = dict(word.split("=", 1) for each in FILE.stage("").of("LABEL") for word in each.words)
+    labels = dict(word.split("=", 1) for each in IMAGE.of("LABEL") for word in each.words)
     assert labels["penstock.pipeline"] == "${PIPELINE}"
     for name in ("title", "description", "licenses", "revision"):
         assert labels[f"org.opencontainers.image.{name}"]
@@ -129,7 +157,7 @@ def test_history_tests_and_keys_are_left_out(path, ignored):
 
 
 @pytest.mark.parametrize(
-    "pipeline", ["", "nothing", "audit", "options", "../pipelines/hot_path", "__main__"]
+    "pipeline", ["", "nothing", "options", "../pipelines/hot_path", "__main__"]
 )
 def test_a_pipeline_that_cannot_be_launched_is_one_line(monkeypatch, capsys, pipeline):
     monkeypatch.setenv("PENSTOCK_PIPELINE", pipeline)

@@ -1,6 +1,7 @@
 """Rows go where the sink says, and each method refuses what it cannot do."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,6 +18,7 @@ from schemas.row_sink import RowSink, merge_rule
 from schemas.table_names import Datasets
 from schemas.tables import Column, Table, TableError
 from tests.engine import run_batch
+from transforms import append_rows
 from transforms.append_rows import AppendRows, typed_row
 from transforms.load_rows import LoadRows
 from transforms.write_rows import WriteRows
@@ -132,7 +134,7 @@ def test_storage_hands_typed_rows_to_one_sink_a_table_and_takes_its_failed_rows(
         return Appending(**named)
 
     monkeypatch.setattr(beam_bigquery, "SchemaAwareExternalTransform", external)
-    monkeypatch.setattr(beam_bigquery, "BeamJarExpansionService", lambda _: None)
+    monkeypatch.setattr(append_rows, "expanding", lambda *_: nullcontext("localhost:1"))
     Appending.made.clear()
     row = json.dumps(WHOLE).replace("E", "e1").encode()
     unfit = any_pack([5, 6, 7])
