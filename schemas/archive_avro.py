@@ -1,7 +1,6 @@
 """Messages as they arrived, as an Avro object container file: what the raw archive keeps."""
 
 import hashlib
-import io
 import itertools
 import operator
 import sys
@@ -19,6 +18,7 @@ else:
     from backports import zstd
 
 from schemas.archive_blocks import ARCHIVE_SCHEMA, CODECS, ObjectBlocks, in_blocks
+from schemas.avro_blocks import AvroBlocks, OversizedBlockError
 from schemas.packs import RawPack
 from schemas.raw_avro_columns import Columns
 from schemas.raw_avro_rows import encoded_rows
@@ -134,37 +134,40 @@ def from_avro(content: bytes, codec: str | None = None) -> RawPack:
     object's digest and count compares them as well (`ManifestEntry.read`).
 
     Raises:
-        BadObjectError: empty, no Avro, cut or damaged, of another schema, or not of this codec.
+        BadObjectError: empty, no Avro, cut or damaged, of another schema, not of this codec, or a
+            block is larger than any that the archive writes.
     """
     columns = Columns()
     with _reading(content, codec) as blocks:
-        for block in blocks:
-            columns.read(block.bytes_.getvalue(), block.num_records)
+        for count, block in blocks:
+            columns.read(block, count)
     return columns.pack()
 
 
 def read_blocks(content: bytes, codec: str | None = None) -> Iterator[RawPack]:
     """Yield the messages of an object block by block, a few MB each; otherwise as `from_avro`."""
     with _reading(content, codec) as blocks:
-        for block in blocks:
+        for count, block in blocks:
             columns = Columns()
-            columns.read(block.bytes_.getvalue(), block.num_records)
+            columns.read(block, count)
             yield columns.pack()
 
 
 @contextmanager
-def _reading(content: bytes, codec: str | None) -> Iterator[Any]:
+def _reading(content: bytes, codec: str | None) -> Iterator[AvroBlocks]:
     """Open a file and check what it is; what its damage raises inside is told as such."""
     if not content:
         raise BadObjectError(Fault.EMPTY, "an empty object")
     if not content.startswith(_MAGIC):
         raise BadObjectError(Fault.NOT_AVRO, "not an Avro file")
     try:
-        reader = fastavro.block_reader(io.BytesIO(content))
-        _check(reader.writer_schema, str(reader.codec), codec)
-        yield reader
+        blocks = AvroBlocks(content)
+        _check(blocks.schema, blocks.codec, codec)
+        yield blocks
     except BadObjectError:
         raise
+    except OversizedBlockError as error:
+        raise BadObjectError(Fault.DAMAGED, str(error)) from None
     except _DAMAGED as error:
         detail = f"cut or damaged ({type(error).__name__})"
         raise BadObjectError(Fault.DAMAGED, detail) from None

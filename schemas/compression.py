@@ -11,6 +11,8 @@ __all__ = ["ENCODING", "inflate", "is_gzip"]
 ENCODING = "content-encoding"
 """The message attribute that says how the payload is packed; its only known value is gzip."""
 
+_CHUNK = 16 * 1024
+"""What is fed at a time: of each member the rest of it is copied, and a payload may have many."""
 _GZIP = 16 + zlib.MAX_WBITS
 _BROKEN = Refusal(Reason.BAD_COMPRESSION, "payload: not a whole gzip stream")
 
@@ -26,17 +28,18 @@ def is_gzip(attributes: Mapping[str, str]) -> bool:
 
 def inflate(payload: bytes, limit: int) -> bytes | Refusal:
     """Return the inflated payload, all members of it, or why not; memory is bounded by `limit`."""
-    plain, rest = b"", payload
-    while rest:
-        stream = zlib.decompressobj(_GZIP)
-        try:
-            plain += stream.decompress(rest, limit + 1 - len(plain))
-        except zlib.error:
-            return _BROKEN
-        if len(plain) > limit:
-            rule = f"payload: more than {limit} bytes when inflated"
-            return Refusal(Reason.PAYLOAD_TOO_LARGE, rule)
-        if not stream.eof:
-            return _BROKEN
-        rest = stream.unused_data
-    return plain
+    plain, stream = bytearray(), zlib.decompressobj(_GZIP)
+    for first in range(0, len(payload), _CHUNK):
+        rest = payload[first : first + _CHUNK]
+        while rest:
+            if stream.eof:
+                stream = zlib.decompressobj(_GZIP)
+            try:
+                plain += stream.decompress(rest, limit + 1 - len(plain))
+            except zlib.error:
+                return _BROKEN
+            if len(plain) > limit:
+                rule = f"payload: more than {limit} bytes when inflated"
+                return Refusal(Reason.PAYLOAD_TOO_LARGE, rule)
+            rest = stream.unused_data if stream.eof else stream.unconsumed_tail
+    return bytes(plain) if stream.eof or not payload else _BROKEN

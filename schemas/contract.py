@@ -20,6 +20,7 @@ __all__ = ["Contract", "ContractError", "Contracts", "FieldType", "load_contract
 
 _SHIPPED = Path(__file__).parent / "contracts"
 _ENVELOPE = "envelope.avsc"
+_MOST_BYTES = 1_000_000
 # Beam answers an unknown scheme by ValueError; each file system has errors of its own below that.
 _REMOTE_ERRORS = (BeamIOError, OSError, ValueError, GoogleAPIError, GoogleAuthError)
 
@@ -65,20 +66,28 @@ def _read_contract(content: bytes, folder: str, name: str) -> Contract:
     if spec.get("domain") != file.parts[0]:
         problem = f"the attribute domain is not {file.parts[0]}"
         place.refuse(problem, f'set "domain": "{file.parts[0]}", or move the file')
-    details = read_record(spec, place)
-    check_details(details, place)
+    try:
+        details = read_record(spec, place)
+        check_details(details, place)
+    except RecursionError:
+        place.refuse("fields nest deeper than any event", "flatten them")
     return Contract(file.stem, file.parts[0], details.doc, details.fields)
 
 
 def _read_envelope(content: bytes, file: str) -> Contract:
     place = Place(file)
     spec = _read_avro(content, place)
-    record = read_record(spec, place)
-    check_envelope(record, place)
+    try:
+        record = read_record(spec, place)
+        check_envelope(record, place)
+    except RecursionError:
+        place.refuse("fields nest deeper than any event", "flatten them")
     return Contract("envelope", "", record.doc, record.fields)
 
 
 def _read_avro(content: bytes, place: Place) -> dict[str, Any]:
+    if len(content) > _MOST_BYTES:
+        place.refuse(f"more than {_MOST_BYTES} bytes", "this is no contract; take it away")
     try:
         spec = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -104,7 +113,8 @@ def _read_files(folder: str) -> dict[str, bytes]:
 
 def _read_local_file(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES + 1)
     except IsADirectoryError:
         remedy = "name folders by domain, without .avsc"
         raise ContractError(str(path), "", "a folder, not a contract", remedy) from None
@@ -126,5 +136,5 @@ def _read_remote(folder: str) -> dict[str, bytes]:
 
 def _read_remote_file(path: str) -> bytes:
     with FileSystems.open(path) as file:
-        content: bytes = file.read()
+        content: bytes = file.read(_MOST_BYTES + 1)
         return content

@@ -22,8 +22,15 @@ _ENVELOPE: dict[str, tuple[str, bool]] = {
 _PERSONAL = ("user_id", "session_id")
 
 
+_MOST_FIELDS = 10_000
+"""What a table of BigQuery has columns for."""
+
+
 def check_details(details: FieldType, place: Place) -> None:
     """Raise `ContractError` where the fields of an event type do not fit together."""
+    if _count(details, {}) > _MOST_FIELDS:
+        remedy = "use a named record less often"
+        place.refuse(f"more than {_MOST_FIELDS} fields, each use of a record counted", remedy)
     if depth(details) >= MAX_DEPTH:
         place.refuse(f"fields nest deeper than {MAX_DEPTH} in an event", "flatten them")
     _check_fields(details, place)
@@ -40,6 +47,15 @@ def check_envelope(record: FieldType, place: Place) -> None:
     for name in _ENVELOPE.keys() - set(_PERSONAL):
         if record.fields[name].pii is not None:
             place.inside(name).refuse("pii is not possible here", "only user_id, session_id")
+
+
+def _count(field: FieldType, known: dict[int, int]) -> int:
+    """Return how many fields there are; one walk over each record, however often it is used."""
+    found = known.get(id(field))
+    if found is None:
+        inside = [*field.fields.values(), *([field.items] if field.items else [])]
+        found = known[id(field)] = 1 + sum(_count(each, known) for each in inside)
+    return found
 
 
 def _check_envelope_field(field: FieldType, kind: str, may_be_null: bool, place: Place) -> None:

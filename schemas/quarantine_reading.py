@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,7 +11,13 @@ from typing import Any
 import fastavro
 import msgspec
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 from schemas.archive_avro import BadObjectError, Fault
+from schemas.avro_blocks import AvroBlocks, OversizedBlockError
 from schemas.quarantine_avro import QUARANTINE_SCHEMA
 from schemas.rejected import Rejected
 from schemas.times import micros
@@ -27,7 +34,7 @@ _SYNC_BYTES = 16
 # own for that, and its lengths are read from the bytes, so memory may not suffice for them.
 _DAMAGED = (
     ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError,
-    RecursionError, NotImplementedError, zlib.error, struct.error,
+    RecursionError, NotImplementedError, zlib.error, struct.error, zstd.ZstdError,
     fastavro.schema.SchemaParseException, fastavro.schema.UnknownType,
 )  # fmt: skip
 
@@ -45,20 +52,24 @@ def records_of(content: bytes | None) -> Iterator[Rejected]:
     if not content:
         raise BadObjectError(Fault.EMPTY, "is empty, and no Avro object")
     try:
-        reader = fastavro.reader(io.BytesIO(content))
-        schema: Any = reader.writer_schema
+        blocks = AvroBlocks(content)
     except _DAMAGED:
         detail = "is no Avro object, or its beginning is damaged"
         raise BadObjectError(Fault.NOT_AVRO, detail) from None
-    if not _is_ours(schema):
+    if not _is_ours(blocks.schema):
         detail = "is Avro, and holds no records of a quarantine"
         raise BadObjectError(Fault.FOREIGN_SCHEMA, detail)
     # An Avro file ends with the marker that is in its head too; the reader does not ask for that.
     if content.count(content[-_SYNC_BYTES:]) < 2:
         raise BadObjectError(Fault.DAMAGED, "is cut or damaged")
     try:
-        for row in reader:
-            yield _record(row)
+        schema = fastavro.parse_schema(blocks.schema)
+        for count, block in blocks:
+            rows = io.BytesIO(block)
+            for _ in range(count):
+                yield _record(fastavro.schemaless_reader(rows, schema, None))
+    except OversizedBlockError as error:
+        raise BadObjectError(Fault.DAMAGED, f"has {error}") from None
     except _DAMAGED:
         raise BadObjectError(Fault.DAMAGED, "is cut or damaged") from None
 
@@ -66,7 +77,20 @@ def records_of(content: bytes | None) -> Iterator[Rejected]:
 def _is_ours(schema: Any) -> bool:
     if not isinstance(schema, dict) or schema.get("name") != _NAME:
         return False
-    return {field["name"] for field in schema.get("fields", ())} >= _REQUIRED
+    names = {str(field["name"]) for field in schema.get("fields", ())}
+    if not names >= _REQUIRED:
+        return False
+    # Items of an array may take no bytes, so a few of them can say that there are a trillion.
+    return not _holds_array(schema)
+
+
+def _holds_array(kind: Any) -> bool:
+    if isinstance(kind, list):
+        return any(map(_holds_array, kind))
+    if not isinstance(kind, dict):
+        return bool(kind == "array")
+    inside = (kind.get("type"), kind.get("values"), *kind.get("fields", ()))
+    return any(map(_holds_array, inside))
 
 
 def _record(row: Any) -> Rejected:

@@ -20,5 +20,5 @@ def read_record(content: bytes, kind: type[_Record], problem: str) -> _Record:
     """
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError(problem) from None

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from google.cloud.bigtable.data import BigtableDataClient
 from google.cloud.bigtable_v2.types import bigtable, feature_flags
 
 from schemas.bigtable_table import TableName
@@ -86,6 +85,9 @@ def _acquire(key: tuple[str, str | None]) -> Any:
 
 
 def _opened(project: str) -> Any:
+    # Most of a second, which the jobs that write no table need not wait for.
+    from google.cloud.bigtable.data import BigtableDataClient  # noqa: PLC0415
+
     with warnings.catch_warnings():
         # Whoever set the emulator's address knows of it.
         warnings.filterwarnings("ignore", "Connecting to Bigtable emulator")

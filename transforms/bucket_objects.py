@@ -19,6 +19,7 @@ from transforms.folder_objects import Listed
 __all__ = ["create", "delete", "folders", "has_bucket", "listed", "put", "read", "update"]
 
 _GS = "gs://"
+_NOT_REPLACED = "storage.objects.delete"
 _RETRY = DEFAULT_RETRY.with_timeout(60.0)
 _LAUNCH = DEFAULT_RETRY.with_timeout(20.0)
 
@@ -119,6 +120,11 @@ def _upload(path: str, data: bytes, generation: int | None) -> bool:
         )
     except PreconditionFailed:
         return False
+    except Forbidden as error:
+        # Who may create and not delete is told that where an object is there already.
+        if generation == 0 and _NOT_REPLACED in str(error):
+            return False
+        raise
     return True
 
 

@@ -1,16 +1,11 @@
 """Read newline-delimited files as packs of raw events."""
 
-import bz2
-import functools
 import io
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import apache_beam as beam
-import zstandard
 from apache_beam.io import Read
 from apache_beam.io.filebasedsource import FileBasedSource
 from apache_beam.io.filesystem import CompressionTypes
@@ -20,9 +15,11 @@ from apache_beam.pvalue import PBegin, PCollection
 
 from schemas.line_ids import digest_of_file, line_ids
 from schemas.packs import RawPack
+from transforms.inflate import DAMAGES, STREAMS, Inflated
 
 __all__ = [
     "BLOCK_BYTES",
+    "MOST_LINE_BYTES",
     "ReadLines",
     "UnreadableFileError",
     "blocks",
@@ -33,19 +30,19 @@ __all__ = [
 BLOCK_BYTES = 64 * 1024
 """About the size of a pack of lines; ids tell places by blocks of it."""
 
-_STREAMS: dict[str, Callable[[], Any]] = {
-    CompressionTypes.GZIP: functools.partial(zlib.decompressobj, 16 + zlib.MAX_WBITS),
-    CompressionTypes.DEFLATE: zlib.decompressobj,
-    CompressionTypes.BZIP2: bz2.BZ2Decompressor,
-    CompressionTypes.LZMA: lzma.LZMADecompressor,
-    CompressionTypes.ZSTD: lambda: zstandard.ZstdDecompressor().decompressobj(),
-}
+MOST_LINE_BYTES = 64 * 1024 * 1024
+"""Of one line: a file without line ends, however large it inflates, is not taken into memory."""
+
 # The error of bz2 for damage is a plain `OSError`.
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError)
+_DAMAGED = (EOFError, *DAMAGES, OSError)
 
 
 class UnreadableFileError(RuntimeError):
     """A file cannot be read, or is compressed and damaged or cut: one line that names it."""
+
+
+class _LongLineError(ValueError):
+    """A line is longer than any that is read."""
 
 
 def blocks(file: BinaryIO, first: int, size: int) -> Iterator[tuple[int, list[bytes]]]:
@@ -61,60 +58,33 @@ def blocks(file: BinaryIO, first: int, size: int) -> Iterator[tuple[int, list[by
     position = 0
     if first:
         file.seek(first * size - 1)
-        position = first * size - 1 + len(file.readline())
+        position = first * size - 1 + _passed_over(file, size)
     while True:
         block = position // size
         data = file.read((block + 1) * size - position)
         if not data:
             return
         if not data.endswith(b"\n"):
-            data += file.readline()
+            data += _rest_of_line(file)
         position += len(data)
         yield block * size, _lines(data)
 
 
-class _Inflated(io.RawIOBase):
-    """A compressed file as its plain bytes, all members of it; a cut one raises `EOFError`."""
+def _passed_over(file: BinaryIO, size: int) -> int:
+    """Read to the end of a line that another reader reads; return its length from here."""
+    length = 0
+    while part := file.readline(size):
+        length += len(part)
+        if part.endswith(b"\n"):
+            break
+    return length
 
-    def __init__(self, packed: BinaryIO, stream: Callable[[], Any]) -> None:
-        self._packed, self._stream = packed, stream
-        self._member: Any = None
-        self._begun = False
-        self._rest = b""
-        self._plain = memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._plain:
-            self._plain = memoryview(self._inflate())
-        taken = min(len(buffer), len(self._plain))
-        buffer[:taken], self._plain = self._plain[:taken], self._plain[taken:]
-        return taken
-
-    def _inflate(self) -> bytes:
-        while True:
-            packed, self._rest = self._rest or self._packed.read(BLOCK_BYTES), b""
-            if self._member is None:
-                if not packed:
-                    return b""
-                # Zeros between and behind members are padding; no member begins with one.
-                packed = packed.lstrip(b"\0") if self._begun else packed
-                if not packed:
-                    continue
-                self._member, self._begun = self._stream(), True
-            elif not packed:
-                raise EOFError
-            plain: bytes = self._member.decompress(packed)
-            if self._member.eof:
-                self._rest, self._member = self._member.unused_data, None
-            if plain:
-                return plain
-
-    def close(self) -> None:
-        self._packed.close()
-        super().close()
+def _rest_of_line(file: BinaryIO) -> bytes:
+    rest = file.readline(MOST_LINE_BYTES + 1)
+    if len(rest) > MOST_LINE_BYTES:
+        raise _LongLineError
+    return rest
 
 
 def is_compressed(file_name: str) -> bool:
@@ -123,7 +93,7 @@ def is_compressed(file_name: str) -> bool:
     >>> is_compressed("a.ndjson.gz"), is_compressed("a.ndjson")
     (True, False)
     """
-    return CompressionTypes.detect_compression_type(file_name) in _STREAMS
+    return CompressionTypes.detect_compression_type(file_name) in STREAMS
 
 
 def lines_between(
@@ -157,15 +127,21 @@ def _blocks_of(file_name: str, start: int, size: int) -> Iterator[tuple[int, lis
             yield from blocks(file, -(-start // size), size)
     except _DAMAGED as error:
         raise UnreadableFileError(_told(file_name, error)) from None
+    except _LongLineError:
+        msg = (
+            f"{file_name}: a line of more than {MOST_LINE_BYTES} bytes; break it up, or leave the "
+            "file out"
+        )
+        raise UnreadableFileError(msg) from None
 
 
 def _open(file_name: str) -> Any:
     """Open a file to be read; Beam's own inflating takes a cut file for a whole one."""
     kind = CompressionTypes.detect_compression_type(file_name)
-    if kind not in _STREAMS:
+    if kind not in STREAMS:
         return FileSystems.open(file_name)
     raw = FileSystems.open(file_name, compression_type=CompressionTypes.UNCOMPRESSED)
-    return io.BufferedReader(_Inflated(raw, _STREAMS[kind]))
+    return io.BufferedReader(Inflated(raw, STREAMS[kind]))
 
 
 def _told(file_name: str, error: Exception) -> str:
@@ -208,8 +184,9 @@ class ReadLines(beam.PTransform[PBegin, PCollection[RawPack]]):
     `.bz2`, `.zst`, `.xz`, `.deflate`) are inflated and not split.
 
     Errors: a pattern that matches no file raises `OSError` when the pipeline is built; a compressed
-    file that is damaged or cut, or any that cannot be read, fails the job with the one line of
-    `UnreadableFileError`.
+    file that is damaged or cut, one with a line of more than `MOST_LINE_BYTES`, or any that cannot
+    be read, fails the job with the one line of `UnreadableFileError`. Memory is bounded by one
+    line, whatever a file inflates to.
 
     Args:
         pattern: a path or glob, local or `gs://`.

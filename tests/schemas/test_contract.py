@@ -234,10 +234,10 @@ def test_a_file_in_the_place_of_a_folder_and_the_other_way_round_are_told(tmp_pa
 def test_a_file_that_cannot_be_read_is_told(tmp_path, monkeypatch):
     path = write_contract(tmp_path, a_contract())
 
-    def refused(self):
+    def refused(self, *_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pathlib.Path, "read_bytes", refused)
+    monkeypatch.setattr(pathlib.Path, "open", refused)
     with pytest.raises(ContractError, match=r"thing\.avsc: the file cannot be read \(Permission"):
         load_contracts(path)
 

@@ -16,14 +16,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.read_lines import (
-    _STREAMS,
-    ReadLines,
-    _BlockSource,
-    _Inflated,
-    blocks,
-    lines_between,
-)
+from transforms.inflate import STREAMS, Inflated
+from transforms.read_lines import ReadLines, _BlockSource, blocks, lines_between
 
 pytestmark = pytest.mark.engine
 
@@ -131,7 +125,7 @@ def test_zeros_behind_and_between_members_are_padding(tmp_path, suffix, padding)
 def test_what_is_inflated_is_what_was_packed(members, suffix):
     packed = b"".join(map(PACKED[suffix], members))
     kind = CompressionTypes.detect_compression_type(f"x{suffix}")
-    with io.BufferedReader(_Inflated(io.BytesIO(packed), _STREAMS[kind])) as file:
+    with io.BufferedReader(Inflated(io.BytesIO(packed), STREAMS[kind])) as file:
         assert file.read() == b"".join(members)
 
 
