@@ -11,6 +11,8 @@ from google.auth.exceptions import GoogleAuthError
 from console import (
     archive,
     features,
+    graph,
+    launch,
     local_services,
     metrics,
     proof,
@@ -26,7 +28,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Operate Penstock: local services, demo, proof, generated events, topics, tables,"
-    " features, metrics, quarantine, archive.",
+    " features, metrics, quarantine, archive, launches, graphs.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -38,12 +40,14 @@ app.command()(local_services.demo)
 app.command()(proof.prove)
 app.command()(stream.generate)
 app.command()(stream.publish)
+app.command()(launch.launch)
 app.add_typer(tables.app, name="tables")
 app.add_typer(topics.app, name="topics")
 app.add_typer(features.app, name="features")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(archive.app, name="archive")
+app.add_typer(graph.app, name="graph")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -57,6 +57,11 @@ LAUNCHES: Mapping[str, Launch] = {
     "recompute_windows": Launch(
         "recompute_windows", "a run over the raw archive", *_SPAN, *_QUERY, *_REFUSED
     ),
+    "audit": Launch(
+        "audit",
+        "as a job of Dataflow",
+        *(_ARCHIVE[0], *_SPAN[2:], _QUERY[0], "--quarantine=quarantine", _TABLE),
+    ),
     "release_quarantine": Launch(
         "release_quarantine",
         "a release into Bigtable",

@@ -1,4 +1,4 @@
-"""What the pages of pipelines tell in full: steps, options, counters; made from the pipelines."""
+"""What pages tell in full: steps, counters, alerts, options; made from the pipelines."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from local.docs_alerts import alert_index, alerts_of
 from local.docs_launches import LAUNCHES, launched_steps
 from local.docs_picture import picture
-from pipelines.audit_options import AuditOptions
 from pipelines.job import Job
 from pipelines.option_words import DeclaredOption, declared_options
 
-__all__ = ["PAGES", "DocsError", "pictures", "pipeline_pages"]
+__all__ = ["ALERT_PAGE", "PAGES", "DocsError", "pictures", "pipeline_pages"]
 
 _DOCS = Path(__file__).parents[1] / "docs"
 _PICTURES = "pictures"
@@ -25,12 +25,20 @@ PAGES: dict[str, Sequence[str]] = {
     "replay.md": ("repair",),
     "archive.md": ("archive_raw",),
     "compaction.md": ("compact_archive",),
-    "curated_events.md": ("curate_events", "fill_from_drift"),
-    "window_metrics.md": ("window_metrics", "recompute_windows"),
+    "curated_events.md": ("curate_events",),
+    "fill_from_drift.md": ("fill_from_drift",),
+    "window_metrics.md": ("window_metrics",),
+    "recompute_windows.md": ("recompute_windows",),
     "release.md": ("release_quarantine",),
     "audit.md": ("audit",),
 }
 """The parts of each page that are made, in their order."""
+
+
+ALERT_PAGE = "runbooks/index.md"
+"""The page that tells the alerts of all pipelines."""
+
+_ALERTS = "alerts"
 
 
 class DocsError(ValueError):
@@ -43,7 +51,8 @@ def pipeline_pages() -> dict[Path, str]:
     Raises:
         DocsError: a page has no markers.
     """
-    return {_DOCS / name: _renewed(name, parts) for name, parts in PAGES.items()}
+    pages = {**PAGES, ALERT_PAGE: (_ALERTS,)}
+    return {_DOCS / name: _renewed(name, parts) for name, parts in pages.items()}
 
 
 def pictures() -> dict[Path, str]:
@@ -72,6 +81,9 @@ def _renewed(name: str, parts: Sequence[str]) -> str:
 
 def _part(part: str) -> Iterator[str]:
     """Tell a pipeline in full; of a second launch of one the picture only."""
+    if part == _ALERTS:
+        yield from ("", *alert_index(), "")
+        return
     launch = LAUNCHES.get(part)
     pipeline = launch.pipeline if launch else part
     title = f"`{pipeline}` in full" if pipeline == part else f"The steps of a {part}"
@@ -81,10 +93,10 @@ def _part(part: str) -> Iterator[str]:
         yield "records of what was refused (red), and what is late (brown)."
         yield from ("", f"![The steps of {pipeline}]({_PICTURES}/{part}.svg)", "")
     if pipeline == part:
-        module = import_module(f"pipelines.{pipeline}")
-        job: Job | None = getattr(module, "JOB", None)
-        yield from _counters(job) if job else ()
-        yield from _options(job.options if job else AuditOptions)
+        job: Job = import_module(f"pipelines.{pipeline}").JOB
+        yield from _counters(job)
+        yield from ("### What to alert on", "", *alerts_of(pipeline), "", "### Options", "")
+        yield from _options(job.options)
 
 
 def _counters(job: Job) -> Iterator[str]:

@@ -8,7 +8,7 @@ terminal.
     python -m pipelines.audit --input_archive=archive --rows=rows --quarantine=quarantine \
         --from=2026-01-31T00:00:00Z --to=2026-02-01T00:00:00Z
 
-No Beam pipeline: BigQuery does the work of the checks, and the archive is read here.
+BigQuery does the work of the checks, and the archive is read here; on Dataflow by one worker.
 """
 
 import functools
@@ -16,60 +16,78 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+import apache_beam as beam
+from apache_beam.options.pipeline_options import StandardOptions
+
+from pipelines.audit_launch import Declared, declared_of, prepare, require_all_credentials
 from pipelines.audit_options import AuditConfig, AuditOptions
-from pipelines.job import LeftUndoneError
-from pipelines.options import exit_status, parse_options
+from pipelines.counters import AUDIT
+from pipelines.job import Job, LeftUndoneError
+from pipelines.options import exit_status, parse_options, runs_here
 from schemas.audit_lines import audit_lines
 from schemas.audit_rows import AuditedSpan, audit_rows
-from schemas.contract import load_contracts
 from schemas.contract_set import Contracts
 from schemas.coverage import Coverage
 from schemas.curated_records import CuratedRecords
-from schemas.feature_set import FeatureSet, load_features
+from schemas.feature_set import FeatureSet
 from schemas.fold_findings import fold_finding
 from schemas.identify import Identify
 from schemas.layer_counts import comparable
 from schemas.layer_findings import layer_findings
 from schemas.metric import Metric
-from schemas.metric_set import load_metrics
 from schemas.metric_tables import GOLD
 from schemas.quality import Check, Finding, judged
-from schemas.quality_set import load_checks
-from schemas.table_set import TableSet
 from transforms.audit_bigquery import AuditBigQuery
 from transforms.audit_files import AuditFiles
 from transforms.audit_layers import audit_layers, late_for_tiles
+from transforms.call_once import CallOnce
 from transforms.compare_folds import Sampling, compare_folds, feature_row_paths
+from transforms.judge_audit import JudgeAudit, Outcome
 from transforms.read_tiles import read_tiles
 
-__all__ = ["Tell", "audit", "main", "run"]
+__all__ = ["JOB", "Tell", "audit", "build", "main", "run"]
 
 Tell: TypeAlias = Callable[[Sequence[Finding]], None]
 """Takes what was found, before it is kept: that may fail."""
 
-_USAGE = "python -m pipelines.audit --input_archive=... --from=... --to=... [options]"
+
+def build(pipeline: beam.Pipeline, config: AuditConfig) -> None:
+    """Put the job together: the whole audit is the work of one worker."""
+    work = functools.partial(_outcome, config, declared_of(config))
+    outcome = pipeline | "Audit" >> CallOnce[Outcome](work)
+    _ = outcome | "JudgeAudit" >> JudgeAudit()
 
 
 def audit(config: AuditConfig, tell: Tell) -> None:
     """Audit; what was found is told, and then appended to `ops.audit`. Nothing else is written.
 
     Raises:
+        UsageError: messages of the span may still come.
+        CredentialsError: a service of Google is named, and there are no credentials.
         QualityError, MetricError, FeatureError, ContractError: a declaration cannot be used.
         TableError, NothingWrittenError: BigQuery refused something.
         ObjectStoreError, BadArchiveError, UnreadableTableError: a place cannot be read.
     """
-    contracts = load_contracts(config.contracts)
-    metrics = load_metrics(config.metrics, contracts)
-    # Wrong features are told before anything is read.
-    sets = load_features(config.features, contracts) if config.served else []
-    checks = load_checks(config.quality, TableSet.of(contracts, metrics))
-    tables = _tables(config, contracts)
+    require_all_credentials(config)
+    config = prepare(config)
+    # Wrong declarations are told before anything is read.
+    _kept(config, declared_of(config), tell)
+
+
+def _outcome(config: AuditConfig, declared: Declared) -> Outcome:
+    findings: list[Finding] = []
+    _kept(config, declared, findings.extend)
+    return Outcome.of(findings)
+
+
+def _kept(config: AuditConfig, declared: Declared, tell: Tell) -> None:
+    tables = _tables(config, declared.contracts)
     tables.check()
     findings = [
-        *_reconciled(config, tables, contracts),
-        *_compared(config, tables, metrics),
-        *_checked(config, tables, checks),
-        *_served(config, tables, contracts, sets),
+        *_reconciled(config, tables, declared.contracts),
+        *_compared(config, tables, declared.metrics),
+        *_checked(config, tables, declared.checks),
+        *_served(config, tables, declared.contracts, declared.sets),
     ]
     tell(findings)
     span = AuditedSpan(config.run, config.places.start, config.places.end, config.now)
@@ -77,8 +95,8 @@ def audit(config: AuditConfig, tell: Tell) -> None:
 
 
 def _tables(config: AuditConfig, contracts: Contracts) -> AuditFiles | AuditBigQuery:
-    if config.rows is not None:
-        return AuditFiles(config.rows, contracts)
+    if config.rows_folder is not None:
+        return AuditFiles(config.rows_folder, contracts)
     assert config.datasets is not None
     declared = {"contracts": config.contracts, "metrics": config.metrics}
     return AuditBigQuery(config.datasets, contracts, declared)
@@ -137,13 +155,27 @@ def _checked(
         yield judged(check, measured)
 
 
+JOB = Job(
+    "python -m pipelines.audit --input_archive=... --from=... --to=... [options]",
+    AuditOptions,
+    AuditConfig.of,
+    build,
+    AUDIT,
+    prepare,
+)
+
+
 def run(argv: Sequence[str]) -> None:
-    """Audit, and print what was found.
+    """Audit here, and print what was found; or launch the audit, where an engine is elsewhere.
 
     Raises:
         ValueError: wrong usage, a wrong declaration, or no credentials, in one line.
         LeftUndoneError: a check of severity `error` failed.
     """
+    options = parse_options(argv, AuditOptions, JOB.usage)
+    if not runs_here(options.view_as(StandardOptions).runner or ""):
+        JOB.run(argv)
+        return
     findings: list[Finding] = []
 
     def tell(found: Sequence[Finding]) -> None:
@@ -151,7 +183,7 @@ def run(argv: Sequence[str]) -> None:
         sys.stdout.writelines(f"{line}\n" for line in audit_lines(found))
         sys.stdout.flush()
 
-    audit(AuditConfig.of(parse_options(argv, AuditOptions, _USAGE)), tell)
+    audit(AuditConfig.of(options), tell)
     failed = sum(each.is_error for each in findings)
     if failed:
         msg = f"{failed} checks of severity error failed; docs/audit.md says what to do"

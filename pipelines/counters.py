@@ -12,6 +12,7 @@ from transforms.release_outcomes import OUTCOMES
 
 __all__ = [
     "ARCHIVE",
+    "AUDIT",
     "COMPACTION",
     "CURATED",
     "FILLED",
@@ -99,6 +100,9 @@ ARCHIVE = (
     "objects_damaged",
 )
 """The same of the archive job."""
+
+AUDIT = ("checks", "checks_failed", "checks_warned")
+"""The same of an audit on Dataflow."""
 
 COMPACTION = (
     "hours",

@@ -12,7 +12,7 @@ __all__ = ["known_failure", "only_their_line"]
 _FAILURE = re.compile(
     r"(?:SubscriptionError|NothingWrittenError|ObjectStoreError|PseudonymError|"
     r"UnreadableFileError|BadArchiveError|LeftUndoneError|LoadFailedError|TableError|"
-    r"UnfilledRowError): "
+    r"UnfilledRowError|AuditFailedError): "
     r"(.+?)(?= \[while running|\\n|\n|$)"
 )
 

@@ -52,6 +52,7 @@ class Kind(Enum):
         "projects/[^/]+/instances/[^/]+/tables/[-_.a-zA-Z0-9]{1,50}",
         "projects/my-project/instances/my-instance/tables/my-table",
     )
+    ADDRESS = Form("TEXT", r"[a-zA-Z0-9.-]{1,253}:[0-9]{1,5}", "localhost:8097")
     PROJECT = Form("TEXT", "([a-z0-9.-]{1,100}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", "my-project")
     SECRET = Form(
         "TEXT",

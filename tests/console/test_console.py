@@ -20,6 +20,7 @@ COMMANDS = [
     ["prove"],
     ["generate"],
     ["publish"],
+    ["launch"],
     ["topics", "create"],
     ["tables", "create"],
     ["tables", "diff"],

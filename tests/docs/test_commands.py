@@ -11,8 +11,8 @@ import typer
 from apache_beam.options import pipeline_options
 
 from console.main import app
-from pipelines.audit_options import AuditOptions
 from pipelines.option_words import declared_options
+from pipelines.options import UsageError, parse_options
 from tests.docs.pages import NAMES, ROOT, code_blocks, spans
 
 _COMMAND = re.compile(r"(?:^|(?<=[\s;|&(]))(python -m pipelines\.\w+|penstock|make)(?=\s|$)(.*)")
@@ -44,12 +44,12 @@ def problem_of(program, words):
         targets = [word for word in words if "=" not in word]
         return next((f"no target {word}" for word in targets if word not in _TARGETS), None)
     if program == "penstock":
-        return penstock_problem(typer.main.get_command(app), words)
+        return penstock_problem(console(), words)
     return pipeline_problem(program.rpartition(".")[2], words)
 
 
 def pipeline_problem(name, words):
-    options = AuditOptions if name == "audit" else import_module(f"pipelines.{name}").JOB.options
+    options = import_module(f"pipelines.{name}").JOB.options
     choices = {each.name: each.words.choices for each in declared_options(options)}
     known = {*choices, *beams(), "help"}
     for word in words:
@@ -61,6 +61,11 @@ def pipeline_problem(name, words):
         if choices.get(option) and _ANY not in value and value not in choices[option]:
             return f"{word}: not one of {choices[option]}"
     return None
+
+
+@functools.cache
+def console():
+    return typer.main.get_command(app)
 
 
 @functools.cache
@@ -78,6 +83,8 @@ def penstock_problem(command, words):
     rest = list(words)
     while rest and hasattr(command, "commands"):
         names = rest.pop(0).split("|")
+        if names == ["--help"]:
+            return None
         missing = [name for name in names if name not in command.commands]
         if missing:
             return None if names == [_ANY] else f"no command {missing[0]}"
@@ -106,6 +113,32 @@ def test_every_command_of_a_page_can_be_typed(name):
         (program, problem) for program, words in found if (problem := problem_of(program, words))
     ]
     assert wrong == []
+
+
+def test_every_command_of_a_block_is_taken_by_the_parser_that_will_get_it():
+    """Of those that leave nothing out: what is needed is there, and values are of their type."""
+    taken = 0
+    for name in NAMES:
+        blocks = "".join(f"```\n{each}\n```\n" for each in code_blocks((ROOT / name).read_text()))
+        for program, words in commands_of(blocks):
+            if program == "make" or not words or any(_ANY in word for word in words):
+                continue
+            try:
+                parsed(program, words)
+            except (typer.TyperException, UsageError) as error:
+                pytest.fail(f"{name}: {program} {shlex.join(words)}: {error}")
+            taken += 1
+    assert taken > 100
+
+
+def parsed(program, words):
+    if program != "penstock":
+        job = import_module(program.rpartition(" ")[2]).JOB
+        return parse_options(words, job.options, job.usage)
+    command, rest = console(), list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    return command.make_context(command.name, rest)
 
 
 @pytest.mark.parametrize("name", RUNBOOKS)

@@ -67,14 +67,13 @@ def options(datasets, gcs_emulator, tmp_path, monkeypatch):
 def test_layers_in_tables_agree_until_a_row_is_lost_or_invented_or_doubled(
     options, datasets, ask, tmp_path, bigquery_emulator, capsys
 ):
-    clean = audited(tmp_path, *options, "--run_id=clean")
-    assert not [each for each in clean.values() if each.is_error]
-    assert clean["explained", "archive/events"].detail.endswith("+ 0 unexplained")
-    assert clean["curated_counts", "gold.activity"].detail == "265 windows of 1m"
+    # Two rows twice: views show them once, so all that holds without them holds with them.
     ask(f"INSERT INTO {{table:{VIEWS}}} SELECT * FROM {{table:{VIEWS}}} LIMIT 2")
-    doubled = audited(tmp_path, *options)
+    doubled = audited(tmp_path, *options, "--run_id=doubled")
     assert not [each for each in doubled.values() if each.is_error]
     assert doubled["doubled", "archive/events"].value == 2
+    assert doubled["explained", "archive/events"].detail.endswith("+ 0 unexplained")
+    assert doubled["curated_counts", "gold.activity"].detail == "265 windows of 1m"
     first = f"SELECT MIN(event_id) FROM {{table:{VIEWS}}}"
     ask(f"DELETE FROM {{table:{VIEWS}}} WHERE event_id = ({first})")
     ask(f"UPDATE {{table:{VIEWS}}} SET event_id = 'nobody', message_id = 'none'"
@@ -82,9 +81,9 @@ def test_layers_in_tables_agree_until_a_row_is_lost_or_invented_or_doubled(
     assert main(audit_arguments(tmp_path, *options, "--run_id=broken")) == 1
     assert "ERROR" in capsys.readouterr().out
     rows = audit_rows(bigquery_emulator, datasets)
-    assert {row["run"] for row in rows} >= {"clean", "broken"}
+    assert {row["run"] for row in rows} >= {"doubled", "broken"}
     broken = {(row["check"], row["table"]): row for row in rows if row["run"] == "broken"}
-    assert set(broken) == set(clean)
+    assert set(broken) == set(doubled)
     assert broken["invented", "archive/events"]["detail"].endswith(": nobody")
     assert broken["lost", "archive/events"]["value"] >= 2
     for table in ("gold.activity", "gold.activity/5m"):

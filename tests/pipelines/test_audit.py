@@ -7,7 +7,7 @@ import pytest
 from local.generate import generate, write_lines
 from local.plan import Plan
 from pipelines import archive_raw, curate_events
-from pipelines.audit import main
+from pipelines.audit import JOB, main
 from schemas.times import DAY, format_rfc3339, parse_rfc3339
 from tests.archive_builders import complete, put
 from tests.pipelines.audit_runs import (
@@ -194,6 +194,18 @@ def test_the_same_audit_again_writes_nothing_new(layers):
     audited(layers, *again)
     audited(layers, *again)
     assert len(list((layers / "rows" / "ops.audit").iterdir())) == 1
+
+
+def test_the_job_keeps_the_same_rows_and_fails_where_the_command_does(layers, capsys):
+    again = ("--run_id=r1", "--now=2026-06-01T00:00:00Z")
+    assert JOB.main(audit_arguments(layers, *again)) == 0
+    assert not capsys.readouterr().out
+    audited(layers, *again)
+    assert len(list((layers / "rows" / "ops.audit").iterdir())) == 1
+    change_rows(layers, VIEWS, lambda rows: rows[1:])
+    assert JOB.main(audit_arguments(layers, "--run_id=r2")) == 1
+    assert "checks of severity error failed; ops.audit has them" in capsys.readouterr().err
+    assert len(list((layers / "rows" / "ops.audit").iterdir())) == 2
 
 
 def test_metrics_that_nobody_measured_are_said_to_be_so(layers):
