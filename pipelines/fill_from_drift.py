@@ -38,7 +38,7 @@ _OBJECTS = "*.ndjson"
 def build(pipeline: beam.Pipeline, config: FillConfig) -> None:
     """Put the job together."""
     contracts = load_contracts(config.contracts)
-    check_key(contracts, config.pseudonym_key)
+    check_key(contracts, config.pseudonym_key, config.begins)
     filled = tuple(_read(pipeline, config)) | "FillFromDrift" >> FillFromDrift(
         contracts, config.pseudonym_key, config.now, config.event_type, config.span
     )

@@ -123,6 +123,12 @@ class FillConfig:
         """The span, also where none is given."""
         return self.span or _ALWAYS
 
+    @property
+    def begins(self) -> int | None:
+        """When what is asked for begins; None where nobody said."""
+        first = self.whole_span[0]
+        return None if first == _ALWAYS[0] else first
+
 
 def _apart(given: FillOptions) -> str:
     """Return the folder that is read, which is not the one that is written."""

@@ -59,7 +59,7 @@ def build(pipeline: beam.Pipeline, config: ReleaseConfig) -> None:
     contracts = load_contracts(config.contracts)
     declared = _Declared(contracts, load_features(config.features, contracts))
     # Workers load the key themselves; here it is only checked, before anything is launched.
-    check_key(contracts, config.pseudonym_key)
+    check_key(contracts, config.pseudonym_key, config.meant.start)
     selected, unreadable = _select(pipeline, config)
     decoded = selected.messages | "DecodeAnew" >> _decode_anew(config, declared)
     planned = decoded.good | "PlanTouched" >> PlanTouched(

@@ -151,8 +151,8 @@ def _versions(lines: list[bytes]) -> Iterator[_Version]:
 
 
 def _version(line: bytes, number: int, *, is_first: bool) -> _Version:
-    start, secret = MIN_MICROS, line
-    if _DATED.match(line):
+    start, secret, is_dated = MIN_MICROS, line, _DATED.match(line) is not None
+    if is_dated:
         time, *behind = line.split(None, 1)
         try:
             start = parse_rfc3339(time.decode())
@@ -164,7 +164,8 @@ def _version(line: bytes, number: int, *, is_first: bool) -> _Version:
         _refuse(number, f"has no time; {_REMEDY}")
     _check_end(secret, number)
     key = PseudonymKey.of(secret)
-    if len(key.secret) < _SHORT:
+    # One without a time was there alone, where a short one is only warned of.
+    if is_dated and len(key.secret) < _SHORT:
         _refuse(number, f"its secret is shorter than {_SHORT} bytes; use 32 random bytes, as text")
     return _Version(number, start, key)
 

@@ -13,10 +13,11 @@ import msgspec
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipelines import hot_path
+from pipelines import fill_from_drift, hot_path
 from pipelines.curate_steps import curate_stream
+from pipelines.fill_options import FillConfig, FillOptions
 from pipelines.hot_path_options import HotPathConfig, HotPathOptions
-from pipelines.options import parse_options
+from pipelines.options import UsageError, parse_options
 from schemas.cells import row_key
 from schemas.contract import load_contracts
 from schemas.events import RawEvent
@@ -177,3 +178,9 @@ def test_a_run_that_begins_before_the_first_key_is_not_launched(declared):
     config = HotPathConfig.of(parse_options(settings(argv, declared, "ring"), HotPathOptions, ""))
     with pytest.raises(PseudonymError, match="the run begins 2026-01-05T11:00:59Z"):
         hot_path.build(beam.Pipeline(runner=FnApiRunner()), config)
+    argv = [f"--{name}={declared / name}" for name in ("rows_input", "rows_output")]
+    argv = settings([*argv, f"--quarantine_output={declared}"], declared, "ring")[:-1]
+    for span, error in (("from", PseudonymError), ("to", UsageError)):  # There are no rows.
+        given = FillConfig.of(parse_options([*argv, f"--{span}=2026-01-05"], FillOptions, ""))
+        with pytest.raises(error):
+            fill_from_drift.build(beam.Pipeline(runner=FnApiRunner()), given)
