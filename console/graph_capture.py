@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from console.graph_coders import Spelling, short_urn
 from console.graph_form import Graph, Place, Step
+from schemas.layouts import layout_shown
 
 __all__ = ["captured"]
 
@@ -69,7 +70,14 @@ class _Capture:
         if len(found) < len(steps):
             msg = "two steps have one label"
             raise ValueError(msg)
-        return Graph(found)
+        return Graph(found, dict(self._structs()))
+
+    def _structs(self) -> Iterator[tuple[str, list[str]]]:
+        for step in self._primitives():
+            for told in _shown(step):
+                fields = layout_shown(told.key, told.string_value)
+                if fields:
+                    yield fields
 
     def _primitives(self) -> Iterator[beam_runner_api_pb2.PTransform]:
         for step in self._components.transforms.values():
@@ -163,13 +171,17 @@ def _only(collections: Any) -> str:
     return str(found)
 
 
-def _settings(step: beam_runner_api_pb2.PTransform) -> Iterator[tuple[str, int]]:
-    """Yield the settings that a step shows among its display data."""
+def _shown(step: beam_runner_api_pb2.PTransform) -> Iterator[beam_runner_api_pb2.LabelledPayload]:
     for shown in step.display_data:
         if shown.urn == _LABELLED:
-            told = beam_runner_api_pb2.LabelledPayload.FromString(shown.payload)
-            if told.key in _SETTINGS and told.WhichOneof("value") == "int_value":
-                yield told.key, told.int_value
+            yield beam_runner_api_pb2.LabelledPayload.FromString(shown.payload)
+
+
+def _settings(step: beam_runner_api_pb2.PTransform) -> Iterator[tuple[str, int]]:
+    """Yield the settings that a step shows among its display data."""
+    for told in _shown(step):
+        if told.key in _SETTINGS and told.WhichOneof("value") == "int_value":
+            yield told.key, told.int_value
 
 
 def _of_read(step: beam_runner_api_pb2.PTransform) -> dict[str, Any]:

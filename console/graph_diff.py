@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from console.graph_form import DEFAULT, Graph, Step, graph_from_json
+from console.graph_form import Graph, Step, graph_from_json
 from console.graph_match import is_kept, matched
+from schemas.layouts import DEFAULT
 
 __all__ = ["Comparison", "Graph", "Verdict", "compare", "graph_of"]
 
@@ -113,17 +114,23 @@ def _shown(value: Any) -> str:
 
 def _of_structs(old: Graph, new: Graph) -> Iterator[str]:
     """Yield which records could not be read: fields are in order, and may be added at the end."""
-    for name in sorted(old.structs.keys() & new.structs.keys()):
-        before, after = old.structs[name], new.structs[name]
-        count = len(before)
-        stays = [each.removesuffix(DEFAULT) for each in after[:count]] == [
-            each.removesuffix(DEFAULT) for each in before
-        ]
-        if not stays or not all(each.endswith(DEFAULT) for each in after[count:]):
+    heirs = [new.structs[name] for name in new.structs.keys() - old.structs.keys()]
+    for name, before in sorted(old.structs.items()):
+        after = new.structs.get(name)
+        if after is not None and not _is_readable(before, after):
             yield (
                 f"{name}: fields were {', '.join(before)}, are {', '.join(after)}; add some at the"
                 f" end only, with defaults, or {_REMEDY}"
             )
+        # A pipeline of an older release shows none.
+        if after is None and new.structs and not any(_is_readable(before, each) for each in heirs):
+            yield f"{name}: is gone with its fields {', '.join(before)}: put it back, or {_REMEDY}"
+
+
+def _is_readable(before: list[str], after: list[str]) -> bool:
+    plain = [each.removesuffix(DEFAULT) for each in after[: len(before)]]
+    stays = plain == [each.removesuffix(DEFAULT) for each in before]
+    return stays and all(each.endswith(DEFAULT) for each in after[len(before) :])
 
 
 def _notes(old: Graph, new: Graph, found: dict[str, str]) -> Iterator[str]:

@@ -8,13 +8,10 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["DEFAULT", "Graph", "Place", "Step", "graph_from_json", "json_of"]
+__all__ = ["Graph", "Place", "Step", "graph_from_json", "json_of"]
 
 FORM = "penstock graph"
 VERSION = 1
-DEFAULT = " = ..."
-"""What stands behind a field that need not be there."""
-
 _WIDTH = 80
 
 
@@ -53,9 +50,8 @@ class Graph(msgspec.Struct, frozen=True):
 
     Args:
         steps: by their labels.
-        structs: fields of the records that are kept, by class, each as `name: type`, those with a
-            default with ` = ...` behind it. Empty where they are not known: a pipeline names only
-            the classes.
+        structs: fields of the records that are kept, by class, as `schemas.layouts` has them.
+            Empty where they are not known.
     """
 
     steps: dict[str, Step]

@@ -1,7 +1,7 @@
 """Finds the steps of one graph in another one in which they may have other labels."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
 
@@ -21,10 +21,11 @@ def is_kept(step: Step) -> bool:
 def matched(old: Graph, new: Graph) -> dict[str, str]:
     """Return the new label of each old step whose counterpart is beyond doubt.
 
-    A step of the same label and content is itself. Others are told by their content and by their
-    neighbours, near ones and far, then by what is left of their labels; where two look alike in
-    all that, neither is matched. A label that is in use in both graphs stays with its step, unless
-    the one that has it now is matched too.
+    A step of the same label and content is itself, unless its neighbours tell that it has changed
+    labels with another one. Others are told by their content and by their neighbours, near ones and
+    far, then by what is left of their labels; where two look alike in all that, neither is matched.
+    A label that is in use in both graphs stays with its step, unless the one that has it now is
+    matched too.
     """
     found = _settled(_grown(old, new), new)
     if any(is_kept(step) and label not in found for label, step in old.steps.items()):
@@ -71,12 +72,32 @@ def _common(a: list[str], b: list[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
+def _exchanged(old: Graph, new: Graph, same: set[str]) -> set[str]:
+    """Return which labels of equal steps others have now, as far as their neighbours tell it.
+
+    Of a composite that has changed labels with another one every part has, and is told from the
+    steps of which there is one alone; a part by itself is told from all that keep nothing.
+    """
+    counts = Counter(step.content for step in old.steps.values())
+    alike = {label for label in same if counts[old.steps[label].content] > 1}
+    keeping = {label for label in same if is_kept(old.steps[label])}
+    far = len(old.steps) + len(new.steps)
+    for unsure in (alike, alike & keeping):
+        sides = _sides(old, new, {label: label for label in same - unsure})
+        told = _unique(*sides, far, whole=True)
+        others = {label for label in unsure if told.get(label, label) != label}
+        if others & keeping:
+            return others
+    return set()
+
+
 def _grown(old: Graph, new: Graph) -> dict[str, str]:
-    found = {
-        label: label
+    same = {
+        label
         for label, step in old.steps.items()
         if label in new.steps and new.steps[label].content == step.content
     }
+    found = {label: label for label in old.steps if label in same - _exchanged(old, new, same)}
     far = len(old.steps) + len(new.steps)
     # What is between steps that keep something may come and go, so they are looked at alone too.
     views = [(True, far), (False, far), (False, 1), (True, 1)]

@@ -21,6 +21,7 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.archive_avro import in_order
+from schemas.layouts import shown_layouts
 from schemas.packs import RawPack
 from schemas.parcels import Parcel
 from transforms.split_by_hour import Gathered, HourBuffer, Key, cut
@@ -154,6 +155,10 @@ class _GatherBatches(beam.DoFn):
         self._max_bytes = max_bytes
         self._max_age = round(max_age * 1_000_000)
         self._clock = clock
+
+    def display_data(self) -> dict[str, Any]:
+        """Show what is kept, which the update of a job must be able to read."""
+        return {**shown_layouts(_Open, Parcel, RawPack)}
 
     def process(
         self,

@@ -19,6 +19,7 @@ from apache_beam.utils.shared import Shared
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
 from schemas.events import MIN_MICROS
+from schemas.layouts import shown_layouts
 from schemas.packs import EventPack
 from transforms.counters import counter, distribution
 from transforms.fence import Fence
@@ -84,7 +85,7 @@ class FindCopies(beam.DoFn):
 
     def display_data(self) -> dict[str, Any]:
         """Show what the state is kept for, which the update of a job must not change."""
-        return {"horizon": self._retention.horizon}
+        return {"horizon": self._retention.horizon, **shown_layouts(_Header, EventPack)}
 
     def setup(self) -> None:
         """Find the copies that this process holds."""

@@ -22,6 +22,7 @@ from schemas.changes import ChangePack
 from schemas.coverage import Coverage
 from schemas.events import MAX_MICROS, MIN_MICROS
 from schemas.feature_set import FeatureSet
+from schemas.layouts import shown_layouts
 from transforms.counters import counter
 from transforms.entity_shard import EntityShard
 from transforms.fence import Fence
@@ -167,7 +168,7 @@ class _FoldStream(beam.DoFn):
         self._shards = _Shards(given)
 
     def display_data(self) -> dict[str, Any]:
-        return {"horizon": self._shards.horizon}
+        return {"horizon": self._shards.horizon, **shown_layouts(FoldHead, ChangePack)}
 
     def setup(self) -> None:
         settle()

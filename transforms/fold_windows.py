@@ -19,6 +19,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from schemas.coverage import Coverage
 from schemas.events import MAX_MICROS, MIN_MICROS
+from schemas.layouts import shown_layouts
 from schemas.metric import Metric
 from schemas.window_parts import Pane, PartPack
 from transforms.counters import counter
@@ -155,6 +156,9 @@ class _FoldStream(beam.DoFn):
             for each in given.metrics
             if (every := each.triggers.speculative_every) is not None
         }
+
+    def display_data(self) -> dict[str, Any]:
+        return {**shown_layouts(WindowHead, WindowLog, PartPack)}
 
     def setup(self) -> None:
         settle()

@@ -14,6 +14,7 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
 from schemas.completeness import Completeness, marker_name
+from schemas.layouts import shown_layouts
 from schemas.times import SECOND
 from transforms.object_store import ObjectStoreError, check_path, update_object
 from transforms.watermark_looks import SENTINEL, Looks
@@ -124,6 +125,9 @@ class _Follow(beam.DoFn):
         self._path, self._source, self._clock = given.path, given.source, given.clock
         self._every = round(given.every * SECOND / _MILLISECOND) * _MILLISECOND
         self._pause = round(min(given.pause, given.every) * SECOND)
+
+    def display_data(self) -> dict[str, Any]:
+        return {**shown_layouts(Looks)}
 
     def process(
         self,

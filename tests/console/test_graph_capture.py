@@ -105,31 +105,6 @@ STAGED = staged()
 FOUND = graph_of(STAGED)
 
 
-class Shards(beam.DoFn):
-    def __init__(self, shards):
-        self.shards = shards
-
-    def display_data(self):
-        return {"shards": self.shards, "other": 7}
-
-    def process(self, element):
-        yield element
-
-
-def by_shard(shards):
-    pipeline = beam.Pipeline(runner="FnApiRunner")
-    pipeline | beam.Create([1]) | "Key" >> beam.ParDo(Shards(shards))
-    return graph_of(pipeline.to_runner_api().SerializeToString())
-
-
-def test_other_shards_or_another_horizon_are_incompatible_since_state_is_kept_by_them():
-    assert by_shard(8).steps["Key"].holds == {"shards": 8}
-    assert compare(by_shard(8), by_shard(8)).verdict == "compatible"
-    found = compare(by_shard(8), by_shard(16))
-    assert found.verdict == "incompatible"
-    assert found.reasons == ["Key: shards was 8, is 16: drain the job and start anew"]
-
-
 def holds(label):
     return FOUND.steps[label].holds
 

@@ -1,5 +1,6 @@
 """What is told of two graphs: kept ones, and any others."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,6 @@ from hypothesis import strategies as st
 
 from console.graph_diff import compare, graph_of
 from console.graph_form import Graph, Place, Step, json_of
-from console.graph_structs import with_structs
 from tests.templates.launches import launches_of
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +157,24 @@ def test_labels_that_changed_places_are_a_mapping():
     assert compare(old, new).mapping == {"A": "B", "B": "A"}
 
 
+def test_labels_that_two_of_one_shape_have_exchanged_are_a_mapping_and_not_compatible():
+    left, right = grouped("A", "Left"), grouped("B", "Right")
+    old = graph(read(), plain("Left", "Read"), plain("Right", ("Read", "rejected")), left, right)
+    assert compare(old, relabelled(old, {"A": "B", "B": "A"})).mapping == {"A": "B", "B": "A"}
+    # Also where what is before them cannot be told apart but by its labels.
+    old = graph(read(), plain("Left", "Read"), plain("Right", "Read"), left, right)
+    assert compare(old, relabelled(old, {"A": "B", "B": "A"})).mapping == {"A": "B", "B": "A"}
+
+
+def test_composites_that_have_exchanged_their_labels_are_a_mapping_and_not_compatible():
+    old = kept("hot_live")
+    refused, late = "Quarantine/WriteRejects/", "WriteLate/WriteLateLines/WriteLineObjects/"
+    labels = {each: each.replace(refused, late) for each in old.steps if refused in each}
+    labels |= {to: each for each, to in labels.items()}
+    said = compare(old, relabelled(old, labels))
+    assert (said.verdict, said.mapping) == ("needs mapping", labels)
+
+
 def test_a_label_whose_step_changed_is_not_explained_by_a_new_step_that_is_as_it_was():
     old = graph(read(), grouped("Windows", "Read"))
     new = graph(read(), grouped("Windows", "Read", value="text"), grouped("Others", "Read"))
@@ -211,11 +229,24 @@ def test_fields_of_a_record_may_only_be_added_at_the_end_with_a_default(fields, 
     assert compare(Graph(steps), Graph(steps, {"schemas.R": fields})).verdict == "compatible"
 
 
-def test_the_kept_graphs_have_the_fields_of_the_records_that_are_kept():
-    found = kept("hot_live")
-    assert with_structs(Graph(found.steps)).structs.keys() == found.structs.keys()
-    assert found.structs.keys() >= {"schemas.packs.EventPack", "schemas.packs.RawPack"}
-    assert found.structs["schemas.packs.RawPack"][0] == "payloads: list[bytes]"
+def test_a_record_may_have_another_name_but_has_to_be_there():
+    steps = graph(read()).steps
+    old = Graph(steps, {"schemas.R": FIELDS})
+    assert compare(old, Graph(steps, {"schemas.S": FIELDS})).verdict == "compatible"
+    assert compare(old, Graph(steps)).verdict == "compatible"
+    said = compare(old, Graph(steps, {"schemas.S": FIELDS[1:]}))
+    assert [line.partition(" with")[0] for line in said.reasons] == ["schemas.R: is gone"]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_the_kept_graphs_have_the_fields_of_all_records_that_are_kept(name):
+    found = kept(name)
+    named = set(re.findall(r"StructCoder\(([\w.]+)\)", KEPT[name].read_text()))
+    assert named <= found.structs.keys()
+    states = [step.label for step in found.steps.values() if "states" in step.holds]
+    assert bool(states) <= any(struct.startswith("transforms.") for struct in found.structs)
+    if "schemas.packs.RawPack" in found.structs:
+        assert found.structs["schemas.packs.RawPack"][0] == "payloads: list[bytes]"
 
 
 def test_a_graph_is_kept_of_each_launch_that_streams():
