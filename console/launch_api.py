@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -43,6 +44,7 @@ _REMEDIES = {
     404: "check project, region, and that the template's file is there",
 }
 _MESSAGES = 20
+_PAGES = 100
 _LONGEST = 500
 
 
@@ -93,7 +95,7 @@ class DataflowApi:
             exceptions.Conflict: a job of that name is active.
             LaunchError: it was refused.
         """
-        with _told("the launch"):
+        with _told("the launch", exceptions.Conflict):
             answer = self._templates.launch_flex_template(
                 request=request, retry=None, timeout=_SECONDS
             )
@@ -112,10 +114,21 @@ class DataflowApi:
         )
         listed = self._read(
             "the jobs",
-            lambda: list(self._jobs.list_jobs(request=asked, retry=None, timeout=_SECONDS)),
+            lambda: list(self._pages(asked)),
         )
-        # Whether the service looked at the name is not relied on; a list has no labels.
-        return [self.job(each.id) for each in listed if each.name == name]
+        # Whether the service looked at the name is not relied on; a list has no labels, and may
+        # name a job on two of its pages.
+        ids = dict.fromkeys(each.id for each in listed if each.name == name)
+        return [self.job(job_id) for job_id in ids]
+
+    def _pages(self, asked: dataflow.ListJobsRequest) -> Iterator[Job]:
+        """Read a list that may name the same next page for ever."""
+        pager = self._jobs.list_jobs(request=asked, retry=None, timeout=_SECONDS)
+        for page in islice(pager.pages, _PAGES):
+            if not all(job.id for job in page.jobs):
+                msg = "the jobs: Dataflow's answer names a job without its id; try again"
+                raise TransientError(msg)
+            yield from page.jobs
 
     def job(self, job_id: str) -> Job:
         """Return all that is known of a job."""
@@ -168,10 +181,11 @@ def state_of(job: Job) -> JobState:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _told(what: str, *kept: type[Exception]) -> Iterator[None]:
+    """Tell a failure in one line, but for those that the caller wants to see."""
     try:
         yield
-    except exceptions.Conflict:
+    except kept:
         raise
     except _TRANSIENT as error:
         msg = f"{what}: Dataflow did not answer as it should ({_answer(error)}); try again"

@@ -13,11 +13,22 @@ from console.launch_file import FileError, Lines, read_file
 __all__ = ["Environment", "Workers", "load_environment", "near_miss"]
 
 _PLACEHOLDER = "{pipeline}"
+_MOST_WORKERS = 1000
 
-_Text: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^\S+$", max_length=1024)]
-_Folder: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^gs://[^/\s]+\S*$", max_length=1024)]
-_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
-_LabelKey: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+_Text: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[^\s{}]+$", max_length=1024)]
+_Folder: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"^gs://[^/\s{}]+[^\s{}]*$", max_length=1024)
+]
+_Template: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"^gs://[^/\s{}]+([^\s{}]|\{pipeline\})*$", max_length=1024)
+]
+_Image: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"^([^\s{}]|\{pipeline\})+$", max_length=1024)
+]
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=_MOST_WORKERS)]
+_LabelKey: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"^(?!penstock-launch$)[a-z][a-z0-9_-]{0,62}$")
+]
 _LabelValue: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{0,63}$")]
 _Option: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+(=\S*)?$")]
 _JobName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
@@ -54,8 +65,8 @@ _SUCH_AS = {
 class Workers(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What may be said for all pipelines, and otherwise for one of them."""
 
-    template: _Folder | None = None
-    image: _Text | None = None
+    template: _Template | None = None
+    image: _Image | None = None
     temp_location: _Folder | None = None
     staging_location: _Folder | None = None
     service_account: Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
@@ -132,6 +143,9 @@ def load_environment(path: Path, pipelines: Collection[str]) -> Environment:
         if name not in pipelines:
             raise place.error(here, f"no such pipeline{near_miss(name, pipelines)}")
         environment.pipelines[name] = place.typed(own or {}, Workers, here)
+        workers = environment.workers_of(name)
+        if (workers.num_workers or 0) > (workers.max_workers or _MOST_WORKERS):
+            raise place.error((*here, "num_workers"), "more than max_workers; write less")
     return environment
 
 

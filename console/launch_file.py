@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from console.launch_secrets import looks_secret
+
 __all__ = ["FileError", "Lines", "read_file"]
 
 _MOST_BYTES = 1_000_000
@@ -22,11 +24,33 @@ class FileError(ValueError):
     """
 
 
+class _UnfitError(ValueError):
+    """A text that no field may hold: its line, why, and the remedy."""
+
+
 class _Texts(yaml.SafeLoader):
     """Leaves every value the text that stands there, but for nulls.
 
     YAML would make numbers of times, times of dates and yes of no, and a parameter is a text.
     """
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        """Return the text of a key or of a value, if a field may hold it."""
+        text, line = str(super().construct_scalar(node)), node.start_mark.line + 1
+        if not text.isprintable():
+            msg = f"{line}: holds a line break or a character that cannot be shown; leave it out"
+            raise _UnfitError(msg)
+        if looks_secret(text):
+            msg = f"{line}: looks like a secret; keep it in Secret Manager, and name it here"
+            raise _UnfitError(msg)
+        return text
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge nothing, so that `!!merge` is of no known kind: a few lines can stand for billions.
+
+        Args:
+            node: whose keys stay as they are.
+        """
 
 
 _Texts.yaml_implicit_resolvers = {
@@ -62,14 +86,18 @@ def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
 
 
 def _parsed(path: Path, text: str) -> tuple[dict[str, Any], Lines]:
-    loader = _Texts(text)
+    loader = None
     try:
+        loader = _Texts(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             msg = f"{path}: holds no fields; write them as `project: my-project`, one a line"
             raise FileError(msg)
-        lines = dict(_lines(path, node, ()))
+        lines = dict(_lines(path, node, (), set()))
         return loader.construct_document(node), lines
+    except _UnfitError as error:
+        msg = f"{path}:{error}"
+        raise FileError(msg) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -82,15 +110,17 @@ def _parsed(path: Path, text: str) -> tuple[dict[str, Any], Lines]:
         msg = f"{path}: not YAML ({type(error).__name__}); correct the file"
         raise FileError(msg) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _lines(
-    path: Path, node: yaml.Node, above: Sequence[str]
+    path: Path, node: yaml.Node, above: Sequence[str], walked: set[int]
 ) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Walk mappings only, each once: an anchor that holds itself would never end."""
-    if not isinstance(node, yaml.MappingNode) or len(above) > 4:
+    """Walk mappings only, each once: one that holds itself would never end, nested ones hardly."""
+    if not isinstance(node, yaml.MappingNode) or len(above) > 4 or id(node) in walked:
         return
+    walked.add(id(node))
     seen = set()
     for key, value in node.value:
         line = key.start_mark.line + 1
@@ -101,4 +131,4 @@ def _lines(
         seen.add(name)
         here = (*above, name)
         yield here, line
-        yield from _lines(path, value, here)
+        yield from _lines(path, value, here, walked)

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from console.launch_environment import Environment, near_miss
+from console.launch_secrets import looks_secret
 
 if TYPE_CHECKING:
     from pipelines.job import Job
@@ -180,6 +181,8 @@ def _problems(
         if name not in known:
             hint = _near(name, known) or f"; python -m pipelines.{pipeline} --help lists them"
             yield f"parameter {name}: {pipeline} has none{hint}"
+        elif looks_secret(value):
+            yield f"parameter {name} looks like a secret; name one in Secret Manager"
         elif not _is_allowed(known[name], value):
             yield f"parameter {name}{_shown(known[name], value)}: {_help(known[name])}"
     for name, parameter in known.items():
@@ -191,7 +194,7 @@ def _is_allowed(parameter: Mapping[str, Any], value: str) -> bool:
     choices = [each["value"] for each in parameter.get("enumOptions", [])]
     regexes = parameter.get("regexes", [])
     # As the form does, the whole of it: `$` alone would let a newline through.
-    whole = all(re.search(regex, value) for regex in regexes) and "\n" not in value
+    whole = all(re.search(regex, value) for regex in regexes) and value.isprintable()
     return whole and (not choices or value in choices)
 
 

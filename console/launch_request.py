@@ -33,6 +33,7 @@ LAUNCH_LABEL = "penstock-launch"
 _IMAGE_OF_THE_TEMPLATE = "image-of-the-template"
 _DIGITS = 16
 _JOB_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_LONGEST_NAME = 63
 
 
 def job_name(environment: Environment, pipeline: str, parameters: Mapping[str, str]) -> str:
@@ -67,12 +68,16 @@ def request_of(
     if name and not _JOB_NAME.fullmatch(name):
         msg = f"--job_name {name[:200]}: write small letters, digits and -, such as penstock-hot"
         raise FileError(msg)
+    name = name or job_name(environment, pipeline, parameters)
+    if len(name) > _LONGEST_NAME:
+        msg = f"job {name}: longer than {_LONGEST_NAME}; shorten job_prefix, or job_name"
+        raise FileError(msg)
     stream = is_stream(parameters)
     request = LaunchFlexTemplateRequest(
         project_id=environment.project,
         location=environment.region,
         launch_parameter=LaunchFlexTemplateParameter(
-            job_name=name or job_name(environment, pipeline, parameters),
+            job_name=name,
             container_spec_gcs_path=workers.template,
             parameters=dict(parameters),
             launch_options=workers.launch_options,
@@ -129,7 +134,8 @@ def launcher_arguments(request: LaunchFlexTemplateRequest) -> list[str]:
         # That of the template's spec is known when it is read.
         "sdk_container_image": asked.environment.sdk_container_image or _IMAGE_OF_THE_TEMPLATE,
     }
-    options = asked.environment.additional_pipeline_options
+    experiments = [f"experiments={each}" for each in asked.environment.additional_experiments]
+    options = [*asked.environment.additional_pipeline_options, *experiments]
     return [f"--{name}={value}" for name, value in given.items()] + [f"--{o}" for o in options]
 
 

@@ -31,15 +31,19 @@ class StillStartingError(LaunchError):
 def start(api: DataflowApi, request: LaunchFlexTemplateRequest, tell: Callable[[str], None]) -> Job:
     """Launch a job and return it; the job that the same request has launched is returned too.
 
-    A launch whose answer was lost may have been made. So before another try the active jobs of the
-    name are looked at: the one with the label of this request is the one that was asked for.
-    Dataflow itself refuses a second job of a name (409).
+    Where an active job has the name nothing is sent, but to update it. A launch whose answer was
+    lost may have been made, so before another try the active jobs of the name are looked at again:
+    the one with the label of this request is the one that was asked for. Dataflow itself refuses a
+    second job of a name (409).
 
     Raises:
         LaunchError: it was refused; a job of that name was launched by another request; or Dataflow
             does not answer.
     """
-    name = request.launch_parameter.job_name
+    name, update = request.launch_parameter.job_name, request.launch_parameter.update
+    # Dataflow may also answer with the job that is there as if it had been made.
+    if not update and (there := api.active(name)):
+        return _own_alone(there, request, tell)
     for pause in (*_PAUSES, 0.0):
         try:
             job = api.launch(request)
@@ -114,25 +118,36 @@ def _conflicting(
         if there := api.active(name):
             break
         api.sleep(pause)
+    return _own_alone(there, request, tell)
+
+
+def _own_alone(
+    there: Iterable[Job], request: LaunchFlexTemplateRequest, tell: Callable[[str], None]
+) -> Job:
+    """Return the job that was asked for, of those that have its name."""
     if found := _own(there, request, tell):
         return found
-    shown = "; ".join(f"{job.id}, {_word(state_of(job))}" for job in there)
-    msg = (
-        f"job {name} was launched by another request ({shown or 'it is not listed'}): "
-        "--update replaces it, or drain it first: gcloud dataflow jobs drain"
-    )
+    asked = request.launch_parameter
+    shown = "; ".join(f"{job.id}, {_word(state_of(job))}" for job in there) or "it is not listed"
+    remedy = "--update replaces it, or drain it first: gcloud dataflow jobs drain"
+    if asked.update:
+        remedy = "look at what became of that one, then try again"
+    msg = f"job {asked.job_name} was launched by another request ({shown}): {remedy}"
     raise LaunchError(msg)
 
 
 def _own(
     jobs: Iterable[Job], request: LaunchFlexTemplateRequest, tell: Callable[[str], None]
 ) -> Job | None:
-    label = request.launch_parameter.environment.additional_user_labels[LAUNCH_LABEL]
     for job in jobs:
-        if job.labels.get(LAUNCH_LABEL) == label:
+        if job.labels.get(LAUNCH_LABEL) == _label(request):
             tell(f"job {job.name} is there as {job.id}, launched by this very request")
             return job
     return None
+
+
+def _label(request: LaunchFlexTemplateRequest) -> str:
+    return str(request.launch_parameter.environment.additional_user_labels[LAUNCH_LABEL])
 
 
 def _word(state: JobState) -> str:

@@ -26,6 +26,8 @@ from local.errors import ServiceError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     help="Operate Penstock: local services, demo, proof, generated events, topics, tables,"
     " features, metrics, quarantine, archive, launches, graphs.",
@@ -61,11 +63,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _status(argv: list[str]) -> int:
     try:
-        return app(argv, prog_name="penstock", standalone_mode=False) or 0
+        status = app(argv, prog_name="penstock", standalone_mode=False) or 0
+        # Typer ends an interrupted command with this status, and no word.
+        return _say("stopped", _INTERRUPTED) if status == _INTERRUPTED else status
     except typer.TyperException as error:
         return _misused(error)
     except typer.Abort:
-        return _say("stopped", 130)
+        return _say("stopped", _INTERRUPTED)
     except (ServiceError, OSError, ValueError) as error:
         return _say(error, 2 if isinstance(error, ValueError) else 1)
     except GoogleAuthError:

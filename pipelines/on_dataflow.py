@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from apache_beam.options.pipeline_options import (
+    DebugOptions,
     GoogleCloudOptions,
     PipelineOptions,
     SetupOptions,
@@ -88,7 +89,9 @@ def on_dataflow(
     cloud = options.view_as(GoogleCloudOptions)
     if options.view_as(StandardOptions).streaming:
         cloud.dataflow_service_options = _services(
-            cloud.dataflow_service_options or [], at_least_once
+            cloud.dataflow_service_options or [],
+            options.view_as(DebugOptions).experiments or [],
+            at_least_once,
         )
     labels = {"suite": "penstock", "pipeline": name, "version": _version()}
     # Of two labels of one name Dataflow is told the last: a user's own.
@@ -124,14 +127,16 @@ def _refuse_bare_workers(options: PipelineOptions) -> None:
         raise UsageError(msg)
 
 
-def _services(given: list[str], at_least_once: bool) -> list[str]:
-    if not at_least_once and _AT_LEAST_ONCE in given:
-        msg = (
-            f"--dataflow_service_options={_AT_LEAST_ONCE}: a record that comes twice would be "
-            "counted twice; leave it out"
-        )
-        raise UsageError(msg)
-    named = any(option.startswith(_MODES) for option in given)
+def _services(given: list[str], experiments: list[str], at_least_once: bool) -> list[str]:
+    """Return the options of the service; as an experiment gcloud names a mode of a template."""
+    for option, names in (("dataflow_service_options", given), ("experiments", experiments)):
+        if not at_least_once and _AT_LEAST_ONCE in names:
+            msg = (
+                f"--{option}={_AT_LEAST_ONCE}: a record that comes twice would be counted twice; "
+                "leave it out"
+            )
+            raise UsageError(msg)
+    named = any(option.startswith(_MODES) for option in (*given, *experiments))
     return given if named or not at_least_once else [*given, _AT_LEAST_ONCE]
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from console import launch_run
 from tests.console.launch_builders import EXAMPLE, FILE, written
 from tests.console.test_console import run
 from tests.fake_dataflow import Answer, FakeDataflow, serving
@@ -59,6 +60,31 @@ def test_a_mistake_is_a_line_each_and_status_two(capsys, prod, argv, words):
     assert len(lines) == len(words)
     assert all(word in line for word, line in zip(words, lines, strict=True))
     assert SECRET not in err
+
+
+def test_a_key_in_a_wrong_place_is_not_shown(capsys, prod):
+    key = "2026:" + "0aZ+" * 8
+    for name in ("pseudonym_key", "late_output", "horizon"):
+        status, out, err = run(
+            capsys, "launch", "hot_path", prod, "--dry_run", f"--set={name}={key}"
+        )
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert key not in err
+
+
+def test_a_name_that_dataflow_may_not_take_is_refused(capsys, tmp_path):
+    named = f"--env={written(tmp_path, f'{FILE}job_prefix: {chr(97) * 60}')}"
+    status, out, err = run(capsys, "launch", "hot_path", named, "--dry_run")
+    assert (status, out) == (2, "")
+    assert "longer than 63; shorten job_prefix, or job_name" in err
+
+
+def test_an_interrupted_launch_says_that_it_stopped(capsys, monkeypatch, prod):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch_run, "launch_job", interrupt)
+    assert run(capsys, "launch", "hot_path", prod) == (130, "", "penstock: stopped\n")
 
 
 def test_without_credentials_nothing_is_sent_and_the_line_says_how_to_log_in(

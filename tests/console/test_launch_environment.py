@@ -10,6 +10,7 @@ from console.launch_parameters import templates
 from tests.console.launch_builders import EXAMPLE, FILE, environment, written
 
 SECRET = "2026:a-secret-in-the-wrong-place"
+KEY_ITSELF = "2026:" + "0aZ+" * 8
 
 
 def test_a_pipeline_has_its_own_before_what_holds_for_all(tmp_path):
@@ -61,6 +62,16 @@ def test_what_is_given_empty_is_as_if_it_were_not_there(tmp_path):
         ("max_workers: 3", "streaming_mode: once", ":6: streaming_mode: Expected `str` of another"),
         ("max_workers: 3", "max_workers: [", ":8: not YAML: expected"),
         ("max_workers: 3", "max_workers: !!python/name:os.system", ":6: not YAML: could not det"),
+        ("{team: events}", "{penstock-launch: x}", ":7: labels: Expected `str` of another form"),
+        (
+            "    max_workers: 9",
+            "    num_workers: 4",
+            ":17: pipelines.hot_path.num_workers: more th",
+        ),
+        ("/{pipeline}.json", "/{pipelin}.json", ":3: template: Expected `str` of another form"),
+        ("project: my-project", 'project: "my-project\\n"', ":1: holds a line break or a charact"),
+        ("gs://my-bucket/late", '"gs://b/\\ud800"', ":22: holds a line break or a character"),
+        ("{team: hot}", "{!!merge <<: {team: hot}}", ":18: not YAML: could not determine a con"),
         ("{team: events}", "&a {team: *a}", ":7: labels: Expected `str`, got `object`; such as"),
     ],
 )
@@ -83,12 +94,17 @@ def test_an_error_names_file_line_field_and_remedy(tmp_path, old, new, told):
         f"machine_type: '{SECRET}",
         f"kms_key: {SECRET}",
         f'labels: {{team: "{SECRET}"}}',
+        f"machine_type: {KEY_ITSELF}",
+        f"experiments: [key={KEY_ITSELF}]",
+        f"launch_options: {{a: {KEY_ITSELF}}}",
+        f"{KEY_ITSELF}: x",
     ],
 )
 def test_an_error_shows_no_value(tmp_path, line):
     with pytest.raises(FileError) as error:
         environment(tmp_path, f"{line}\n{FILE.replace('labels: {team: events}', '')}")
     assert SECRET not in str(error.value)
+    assert KEY_ITSELF not in str(error.value)
     assert "prod.yaml:" in str(error.value)
 
 
@@ -99,10 +115,11 @@ def test_an_error_shows_no_value(tmp_path, line):
         (b"- a\n- b\n", "holds no fields"),
         (b"\xff\xfe\x00", "no UTF-8 text"),
         (b"a: " + b"[" * 1200, "not YAML (RecursionError)"),
+        (b"a: x\x00", "not YAML (ReaderError)"),
         (b"a: " + b"x" * 1_000_001, "larger than 1000000 bytes"),
         (None, "No such file or directory"),
     ],
-    ids=["empty", "list", "binary", "deep", "large", "none"],
+    ids=["empty", "list", "binary", "deep", "control", "large", "none"],
 )
 def test_what_is_no_file_of_an_environment_is_one_line(tmp_path, data, told):
     path = tmp_path / "prod.yaml"
@@ -111,6 +128,14 @@ def test_what_is_no_file_of_an_environment_is_one_line(tmp_path, data, told):
     with pytest.raises(FileError, match=r"prod\.yaml") as error:
         load_environment(path, templates())
     assert told in str(error.value)
+
+
+def test_mappings_that_stand_for_billions_are_walked_once(tmp_path):
+    names = [f"n{n}" for n in range(400)]
+    nested = ["m0: &m0 {a: x}"]
+    nested += [f"m{n}: &m{n} {{{', '.join(f'{k}: *m{n - 1}' for k in names)}}}" for n in (1, 2, 3)]
+    with pytest.raises(FileError, match="m0: no such field"):
+        environment(tmp_path, "\n".join([FILE, *nested]))
 
 
 _WORDS = "project pipelines hot_path parameters labels job_prefix num_workers a ~ 1 << - [ ] { } ,"

@@ -145,6 +145,9 @@ def test_what_the_form_cannot_know_is_told_in_the_words_of_the_job(tmp_path, pip
 def test_a_mode_that_would_count_twice_is_refused_as_by_the_job(tmp_path):
     told = told_by_job(tmp_path, "hot_path", text=FILE + "streaming_mode: at_least_once\n")
     assert told.startswith("--dataflow_service_options=streaming_mode_at_least_once: a record that")
+    experiment = FILE + "experiments: [streaming_mode_at_least_once]\n"
+    told = told_by_job(tmp_path, "hot_path", text=experiment)
+    assert told.startswith("--experiments=streaming_mode_at_least_once: a record that")
 
 
 def test_the_request_holds_what_the_file_says_in_the_clients_own_type(tmp_path):

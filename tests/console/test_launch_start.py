@@ -3,12 +3,13 @@
 import itertools
 
 import pytest
+from google.cloud.dataflow_v1beta3.types import LaunchFlexTemplateRequest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.launch_api import DataflowApi, LaunchError
 from console.launch_parameters import parameters_of
-from console.launch_request import LAUNCH_LABEL, request_of
+from console.launch_request import LAUNCH_LABEL, as_update, request_of
 from console.launch_start import StillStartingError, await_running, start
 from tests.console.launch_builders import environment
 from tests.fake_dataflow import Answer, FakeDataflow, serving
@@ -101,16 +102,25 @@ def test_the_same_launch_again_finds_its_job_and_starts_none(request_):
         assert again.told[0].endswith("launched by this very request")
 
 
+@pytest.mark.parametrize("unlisted", [0, 1])
 @pytest.mark.parametrize("labels", [{}, {LAUNCH_LABEL: "another"}])
-def test_a_job_of_that_name_by_another_request_is_left_alone(request_, labels):
-    fake = FakeDataflow()
+def test_a_job_of_that_name_by_another_request_is_left_alone(request_, labels, unlisted):
+    fake = FakeDataflow(unlisted=unlisted)
     there = fake.put(NAME, labels=labels)
     with Run(fake, request_) as run:
         assert str(run.error) == (
             f"job {NAME} was launched by another request ({there}, running): --update replaces it, "
             "or drain it first: gcloud dataflow jobs drain"
         )
-        assert len(fake.jobs) == 1
+        # What is seen beforehand is not sent: an answer might be that very job, as if it were new.
+        assert (len(fake.jobs), len(fake.requests)) == (1, unlisted)
+
+
+def test_an_update_that_meets_another_says_so(request_):
+    request = LaunchFlexTemplateRequest(request_)
+    with Run(FakeDataflow(launches=[Answer(409)]), as_update(request, "1", {})) as run:
+        assert str(run.error).endswith("look at what became of that one, then try again")
+        assert len(run.fake.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -152,8 +162,21 @@ def test_reading_is_tried_again_and_its_refusal_told(request_):
     lost = [Answer(503), Answer(0), Answer(200, body=b"{"), Answer(429)]
     with Run(FakeDataflow(reads=list(lost)), request_) as run:
         assert run.error is None
-    with Run(FakeDataflow(reads=[Answer(403, "no")]), request_) as run:
-        assert "403: no" in str(run.error)
+    for code in (403, 409):
+        with Run(FakeDataflow(reads=[Answer(code, "no")]), request_) as run:
+            assert str(run.error).startswith(f"the jobs: Dataflow says {code}: no; ")
+            assert run.fake.requests == []
+
+
+@pytest.mark.parametrize("job", [{"name": NAME}, {"id": "1", "name": "another"}])
+def test_a_list_that_has_no_end_is_left_and_one_without_ids_is_no_answer(request_, job):
+    class Listing(FakeDataflow):
+        def listed(self, query):
+            return 200, {"jobs": [job], "nextPageToken": "the same"}
+
+    with Run(Listing(), request_) as run:
+        assert (run.error is None) is ("id" in job)
+        assert len(run.fake.requests) == ("id" in job)
 
 
 @pytest.mark.parametrize(

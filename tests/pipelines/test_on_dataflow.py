@@ -72,8 +72,14 @@ def test_a_mode_that_is_named_is_kept_but_not_one_that_would_count_twice():
     named = "--dataflow_service_options=streaming_mode_exactly_once,another"
     kept = placed(*DATAFLOW, named, at_least_once=True, streaming=True)
     assert kept.dataflow_service_options == ["streaming_mode_exactly_once", "another"]
-    with pytest.raises(UsageError, match="would be counted twice"):
-        placed(*DATAFLOW, f"--dataflow_service_options={AT_LEAST_ONCE}", streaming=True)
+    # As gcloud names the mode of a Flex Template.
+    experiment = placed(
+        *DATAFLOW, "--experiments=streaming_mode_exactly_once", at_least_once=True, streaming=True
+    )
+    assert not experiment.dataflow_service_options
+    for option in ("dataflow_service_options", "experiments"):
+        with pytest.raises(UsageError, match=f"--{option}=.* would be counted twice"):
+            placed(*DATAFLOW, f"--{option}={AT_LEAST_ONCE}", streaming=True)
 
 
 def test_a_users_own_label_wins():
