@@ -39,6 +39,8 @@ done
 """
 _BETWEEN = "\x1f"
 PROGRAMS = ("apt-get", "docker", "gcloud", "make", "sleep")
+LONGEST_CANARY = 1800
+"""Seconds that a canary may be asked to run."""
 
 
 @dataclass(frozen=True)
