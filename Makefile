@@ -6,8 +6,11 @@ READY := $(VENV)/.ready
 LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --python-version
 
+# Modules are compiled at the first start and not at each one, whatever the user's shell says.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo prove test unit bench docs site templates fmt lint type lock clean
+.PHONY: help setup services demo prove test unit bench engines docs site templates graphs fmt lint type lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -18,7 +21,8 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml setup.p
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Penstock needs Python >= 3.10; name one with: make PYTHON=python3.11 setup")'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	$(PY) -m uv pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt
+	@# Compiled once: where Python may not keep what it compiles, each start would take seconds more.
+	$(PY) -m uv pip install --quiet --python $(PY) --compile-bytecode --require-hashes -r requirements/dev.txt
 	$(PY) -m uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
@@ -40,6 +44,10 @@ unit: setup ## the tests that need no local service, in less than a minute
 bench: services ## the benchmarks against their peers; ONLY=name for one of them
 	$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY))
 
+engines: setup ## the jobs on a real Flink cluster, and seeded kills (KILLS=n SEED=n); Java, Maven, 230 MB
+	$(PY) -m local.flink_engines $(if $(KILLS),--kills=$(KILLS)) $(if $(SEED),--seed=$(SEED)) \
+		$(if $(RECORD),--results=docs/engines)
+
 docs: setup ## write the generated pages
 	$(PY) -m local.write_docs
 
@@ -49,6 +57,9 @@ site: setup ## build the pages into build/site, strictly
 
 templates: setup ## write what Dataflow's forms ask, from the pipelines' options
 	$(PY) -m local.write_templates
+
+graphs: services ## keep the graphs of today's launches as those of the release that is made
+	PENSTOCK_KEEP_GRAPHS=1 $(PY) -m pytest -n 0 -q tests/templates/test_launch.py -k last_release
 
 fmt: setup ## format the code
 	$(PY) -m ruff format .
