@@ -60,6 +60,7 @@ CUSTOM: dict[str, tuple[str, ...]] = {
         "bigquery.tables.delete",
         "bigquery.tables.get",
         "bigquery.tables.getData",
+        "bigquery.tables.update",
         "bigquery.tables.updateData",
     ),
 }

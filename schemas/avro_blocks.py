@@ -20,15 +20,20 @@ __all__ = ["MOST_BLOCK_BYTES", "AvroBlocks", "OversizedBlockError"]
 
 MOST_BLOCK_BYTES = 256 * 1024 * 1024
 """Of a block, inflated. The suite ends one behind 4 MB, with the row that it has begun."""
+MOST_BLOCK_ROWS = 1_000_000
+"""Of a block: a row takes five bytes at least, and many times that once it is read."""
 
 _SYNC_BYTES = 16
 _BITS = 7
 _LONGEST = 63
+_CHUNK = 16 * 1024
+"""What is fed at a time: of each frame the rest of it is copied, and a block may have many."""
+_CUT = "a block is cut"
 _BARE = -zlib.MAX_WBITS
 
 
 class OversizedBlockError(ValueError):
-    """A block is larger than any that the suite writes; the text says so."""
+    """A block holds more than any that the suite writes; the text says so."""
 
 
 class AvroBlocks:
@@ -70,6 +75,9 @@ class AvroBlocks:
             if count < 0 or size < 0 or content[end : end + _SYNC_BYTES] != self._sync:
                 msg = "a block does not end with the marker"
                 raise ValueError(msg)
+            if count > MOST_BLOCK_ROWS:
+                msg = f"a block of more than {MOST_BLOCK_ROWS} records"
+                raise OversizedBlockError(msg)
             yield count, self._inflated(content[place:end])
             place = end + _SYNC_BYTES
 
@@ -77,27 +85,40 @@ class AvroBlocks:
         if self.codec == "null":
             return data
         if self.codec == "deflate":
-            plain = self._whole(zlib.decompressobj(_BARE), data)
-        elif self.codec == "zstandard":
-            frame = zstd.ZstdDecompressor()
-            plain = self._whole(frame, data)
-            while data := frame.unused_data:
-                frame = zstd.ZstdDecompressor()
-                plain += self._whole(frame, data)
+            return self._whole(zlib.decompressobj(_BARE), data)
+        if self.codec == "zstandard":
+            return self._frames(data)
+        msg = f"compressed by {self.codec:.20}, which no job of the suite writes"
+        raise ValueError(msg)
+
+    def _frames(self, data: bytes) -> bytes:
+        frame = zstd.ZstdDecompressor()
+        plain = self._whole(frame, data)
+        behind = frame.unused_data
+        return self._joined(bytearray(plain), behind) if behind else plain
+
+    def _joined(self, plain: bytearray, behind: bytes) -> bytes:
+        """Add what further frames hold, as the suite writes none."""
+        frame = zstd.ZstdDecompressor()
+        for first in range(0, len(behind), _CHUNK):
+            rest = behind[first : first + _CHUNK]
+            while rest:
+                if frame.eof:
+                    frame = zstd.ZstdDecompressor()
+                plain += frame.decompress(rest, self._most + 1 - len(plain))
                 if len(plain) > self._most:
                     raise self._oversized()
-        else:
-            msg = f"compressed by {self.codec:.20}, which no job of the suite writes"
-            raise ValueError(msg)
-        return plain
+                rest = frame.unused_data
+        if not frame.eof:
+            raise ValueError(_CUT)
+        return bytes(plain)
 
     def _whole(self, stream: Any, data: bytes) -> bytes:
         plain: bytes = stream.decompress(data, self._most + 1)
         if len(plain) > self._most:
             raise self._oversized()
         if not stream.eof:
-            msg = "a block is cut"
-            raise ValueError(msg)
+            raise ValueError(_CUT)
         return plain
 
     def _oversized(self) -> OversizedBlockError:

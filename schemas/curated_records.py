@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from schemas.bigquery_schema import UNKNOWN_FIELDS
+from schemas.column_number import column_number
 from schemas.contract_set import Contracts
 from schemas.current_rows import row_rank
 from schemas.field_types import FieldType
@@ -74,8 +75,8 @@ class CuratedRecords:
         self._kind = kind
         self._line = msgspec.json.Decoder(kind).decode
         self._pack = msgspec.msgpack.Decoder(GenericAlias(list, kind)).decode
-        self._wide = {
-            struct: _whole_numbers(contracts, name, self._paths[name])
+        self._numbers = {
+            struct: _numbers_of(contracts, name, self._paths[name])
             for struct, name in zip(structs, self._paths, strict=True)
         }
 
@@ -147,11 +148,10 @@ class CuratedRecords:
         return value is None or value == _default(field)
 
     def _settled(self, record: CuratedRecord) -> CuratedRecord:
-        for get, name in self._wide[type(record)]:
+        for get, name in self._numbers[type(record)]:
             holder = get(record)
-            value = None if holder is None else getattr(holder, name)
-            if isinstance(value, str):
-                setattr(holder, name, int(value))
+            if holder is not None:
+                setattr(holder, name, column_number(getattr(holder, name)))
         return record
 
 
@@ -226,12 +226,12 @@ def _default(field: FieldType) -> Any:
     return None if field.nullable or field.pii else field.default
 
 
-def _whole_numbers(
+def _numbers_of(
     contracts: Contracts, event_type: str, paths: Iterable[str]
 ) -> list[tuple[Any, str]]:
     found = []
     for path in paths:
-        if contracts.field(event_type, path).kind in ("int", "long"):
+        if contracts.field(event_type, path).kind in ("int", "long", "decimal"):
             around, _, last = path.rpartition(".")
             found.append((_Getter(tuple(filter(None, around.split(".")))), last))
     return found

@@ -22,7 +22,7 @@ from schemas.quarantine_avro import QUARANTINE_SCHEMA
 from schemas.rejected import Rejected
 from schemas.times import micros
 
-__all__ = ["records_of"]
+__all__ = ["proven_records", "records_of"]
 
 _NAME = f"{QUARANTINE_SCHEMA['namespace']}.{QUARANTINE_SCHEMA['name']}"
 _FIELDS = Rejected.__struct_fields__
@@ -30,6 +30,10 @@ _OPTIONAL = len(Rejected.__struct_defaults__)
 _REQUIRED = frozenset(_FIELDS[:-_OPTIONAL])
 _DEFAULTS = dict(zip(_FIELDS[-_OPTIONAL:], Rejected.__struct_defaults__, strict=True))
 _SYNC_BYTES = 16
+_HELD_BYTES = 64_000_000
+_RECORD_BYTES = 1_000
+_PAIR_BYTES = 200
+"""In memory, of a record and of an attribute, what they hold aside."""
 # What the Avro reader raises for bytes that are none, are cut or changed; it has no error of its
 # own for that, and its lengths are read from the bytes, so memory may not suffice for them.
 _DAMAGED = (
@@ -72,6 +76,32 @@ def records_of(content: bytes | None) -> Iterator[Rejected]:
         raise BadObjectError(Fault.DAMAGED, f"has {error}") from None
     except _DAMAGED:
         raise BadObjectError(Fault.DAMAGED, "is cut or damaged") from None
+
+
+def proven_records(content: bytes | None) -> Iterator[Rejected]:
+    """Return the records of an object, which is whole; otherwise as `records_of`.
+
+    A small object is decoded once. Of a large one, as a few kilobytes may be, no more than a block
+    is held, so it is decoded once as proof, and then again.
+
+    Raises, before the first record is yielded:
+        BadObjectError: why it is none of a quarantine.
+    """
+    held: list[Rejected] = []
+    size = 0
+    for record in records_of(content):
+        size += _estimated_bytes(record)
+        held.append(record)
+        if size > _HELD_BYTES:
+            held.clear()
+    return iter(held) if size <= _HELD_BYTES else records_of(content)
+
+
+def _estimated_bytes(record: Rejected) -> int:
+    fields = msgspec.structs.astuple(record)
+    texts = sum(len(each) for each in fields if isinstance(each, str | bytes))
+    pairs = sum(_PAIR_BYTES + len(name) + len(text) for name, text in record.attributes.items())
+    return _RECORD_BYTES + texts + pairs
 
 
 def _is_ours(schema: Any) -> bool:

@@ -9,7 +9,7 @@ from schemas.archive_avro import BadObjectError
 from schemas.content import id_digest
 from schemas.identify import Identified, Identify
 from schemas.packs import RawPack
-from schemas.quarantine_reading import records_of
+from schemas.quarantine_reading import proven_records
 from schemas.times import parse_rfc3339
 from transforms.archive_manifest import list_hours
 from transforms.archive_objects import BadArchiveError, read_packs
@@ -153,7 +153,7 @@ def _curated(read: Callable[[], Iterable[CuratedRow]], places: AuditPlaces) -> I
 def _refused(folder: str | None, identify: Identify) -> Iterator[Refused]:
     for path, content in read_objects(folder, _OBJECTS) if folder else ():
         try:
-            records = list(records_of(content))
+            records = proven_records(content)
         except BadObjectError as error:
             msg = f"{path}: {error}; move it away"
             raise BadArchiveError(msg, path, error.fault, str(error)) from None

@@ -10,7 +10,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from schemas.archive_avro import BadObjectError
 from schemas.events import RawEvent
-from schemas.quarantine_reading import records_of
+from schemas.quarantine_reading import proven_records
 from schemas.rejected import Reason, Rejected, reject
 from transforms.archive_objects import BadArchiveError
 from transforms.counters import counter
@@ -98,7 +98,7 @@ class _ReadObjects(beam.DoFn):
 
     def process(self, path: str) -> Iterable[Any]:
         try:
-            records = list(records_of(read_object(path)))
+            records = proven_records(read_object(path))
         except BadObjectError as error:
             self._bad.inc()
             if not self._keep_bad:

@@ -56,7 +56,8 @@ METHODS: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
     # A job of one's own is seen with the right to make it; and reads what it is to load.
     ("bigquery", "get_job"): (_JOB,),
     ("bigquery", "load_table_from_uri"): (
-        *(_JOB, _CHANGED, ("staging", "storage.objects.get")),
+        *(_JOB, _CHANGED, ("datasets", "bigquery.tables.update")),
+        *(("datasets", "bigquery.tables.create"), ("staging", "storage.objects.get")),
         *(("staging", "storage.objects.list"), ("staging", "storage.buckets.get")),
     ),
     ("bigquery", "query"): (_JOB, _READ),

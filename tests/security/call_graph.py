@@ -84,6 +84,25 @@ def imported_by(name: str) -> set[str]:
 
 
 @functools.cache
+def names_in(name: str) -> frozenset[str]:
+    """Return all that a module names, imported names by what they stand for."""
+    nodes = [n for n in ast.walk(tree_of(name)) if isinstance(n, ast.Name | ast.Attribute)]
+    return frozenset({*imported_by(name), *(whole_name(name, node) for node in nodes)})
+
+
+def whole_name(module: str, node: ast.expr) -> str:
+    """Return what a module calls by a name; `loads` may be that of pickle."""
+    known, parts = module_of(module), list[str]()
+    while isinstance(node, ast.Attribute):
+        parts.insert(0, node.attr)
+        node = node.value
+    if isinstance(node, ast.Name):
+        found = known.imported.get(node.id) if known else None
+        return ".".join([*filter(None, found or (node.id,)), *parts])
+    return ".".join(["", *parts])
+
+
+@functools.cache
 def uses(symbol: Symbol) -> frozenset[Symbol]:
     """Return the symbols of the suite that a symbol names."""
     found, module = _Uses(), module_of(symbol.module)

@@ -30,6 +30,7 @@ from tests.security.call_graph import (
     everything_in,
     imported_by,
     modules_of,
+    names_in,
     nodes_of,
     reached,
 )
@@ -123,6 +124,41 @@ def test_no_client_of_google_is_had_in_another_way():
     for module in modules_of(*CODE):
         named = {name for name in imported_by(module) if clients.match(name)}
         assert {name for name in named if not harmless.search(name)} <= known, module
+
+
+CONNECTIONS = {
+    # Asks for credentials, and for nothing else.
+    "schemas.credentials": {"google.auth.transport.requests"},
+    # The client's own session, with more connections; rows are sent as `CALLED_RAW` says.
+    "transforms.bigquery_connection": {"requests"},
+    # The Java service on this machine.
+    "transforms.expand_java": {"grpc"},
+    **{
+        f"transforms.{module}": {"grpc"}
+        for module in ("peek_subscription", "pubsub_client", "pubsub_pull", "pubsub_session")
+    },
+}
+
+
+def test_no_connection_is_made_past_the_clients():
+    """Where this fails: whatever is sent there, say in `CALLED_RAW` which permission it takes."""
+    ways = re.compile(
+        r"(requests|urllib3?|https?|httplib2|httpx|aiohttp|socket|grpc|google\.auth\.transport)(\.|$)"
+    )
+    harmless = re.compile(r"urllib\.parse|\.exceptions(\.|$)|grpc\.(RpcError|StatusCode)$")
+    found = {}
+    for module in modules_of(*CODE):
+        named = {name for name in imported_by(module) if ways.match(name)}
+        if named := {name for name in named if not harmless.search(name)}:
+            found[module] = named
+    assert found == CONNECTIONS
+
+
+def test_of_the_clients_those_are_made_whose_methods_are_known():
+    known = {kind.__name__ for kinds in api_calls.CLIENTS.values() for kind in kinds}
+    for module in modules_of(*CODE):
+        named = {re.match(r"google\.cloud\..*?\.(\w+Client)\b", name) for name in names_in(module)}
+        assert {found[1] for found in named if found} <= known, module
 
 
 def test_what_is_said_of_the_object_store_is_what_it_calls():

@@ -28,6 +28,11 @@ NAMED = re.compile(
     r"(?i)(?:secret|token|passw(?:or)?d|api_?key|credential|private_?key)\w*[\"']?\s*[:=]+\s*b?"
     r"[\"']([^\"'\s{}$<>]{12,})[\"']"
 )
+BARE = re.compile(
+    r"(?im)^[\s-]*(?:export |ENV |ARG )?\w*(?:secret|token|passw(?:or)?d|api_?key|private_?key)\w*"
+    r"\s*[:=]\s*([^\s\"'{}$<>()/\[\],]{12,})\s*$"
+)
+"""Without quotes, as in files that are no program: it is the whole line."""
 LONG = re.compile(r"[\"'=:\s]([A-Za-z0-9+/_=-]{40,})[\"'\s]")
 ALLOWED = {
     "2026:a-secret-that-nothing-may-show-in-the-clear": "what a test looks for, to miss it",
@@ -64,9 +69,14 @@ def looks_random(text):
     return not is_hex and has_all and bits(text) > 4.5
 
 
+def looks_mixed(text):
+    return re.search(r"[0-9]", text) is not None and bits(text) > 3
+
+
 def secrets_in(text, *, by_chance):
     found = {(name, hit[0]) for name, form in FORMS.items() for hit in re.finditer(form, text)}
     found |= {("named", hit[1]) for hit in NAMED.finditer(text) if bits(hit[1]) > 3}
+    found |= {("bare", hit[1]) for hit in BARE.finditer(text) if looks_mixed(hit[1])}
     if by_chance:
         found |= {("random", hit[1]) for hit in LONG.finditer(text) if looks_random(hit[1])}
     return {each for each in found if each[1] not in ALLOWED}
@@ -106,6 +116,8 @@ RANDOM = "q7Xk2mV9zRt4Lw8Yb3Nc6Hd1Jf5Gs0PaEuTiOyQvBn"
         "https://user:hunter2!@example.com/",
         f"password: '{RANDOM[:20]}'",
         f'API_KEY = "{RANDOM[:16]}"',
+        f"first: 1\nAPI_TOKEN={RANDOM[:16]}\n",
+        f"  password: {RANDOM[:16]}",
         f" {RANDOM} ",
         "ghp_" + RANDOM[:36],
     ],
@@ -130,7 +142,7 @@ def test_what_only_looks_like_one_is_passed_over(text):
 
 def test_no_file_is_one_that_holds_secrets_by_its_name():
     named = re.compile(
-        r"(^|/)(\.env|id_[rd]sa|credentials\.json|.*\.(pem|p12|pfx|key|jks|keystore))$"
+        r"(^|/)([^/]*\.env|id_[rd]sa|credentials\.json|.*\.(pem|p12|pfx|key|jks|keystore))$"
     )
     names = [path.relative_to(ROOT).as_posix() for path in tracked()]
     assert [name for name in names if named.search(name)] == []
