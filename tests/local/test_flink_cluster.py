@@ -18,7 +18,11 @@ from local.flink_cluster import FlinkCluster
 
 pytestmark = pytest.mark.engine
 
-JAVA = """#!{python} -IS
+# Begun by a shell: a path of Python with a space in it cannot stand behind #!.
+JAVA = """#!/bin/sh
+''':'
+exec "{python}" -IS "$0" "$@"
+'''
 import http.server, json, os, pathlib, socket, subprocess, sys, time
 arguments = sys.argv[1:]
 if "-jar" in arguments:

@@ -5,6 +5,7 @@ What this cannot show: Cloud Build itself, and what Docker and gcloud make of th
 
 import hashlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,8 @@ def test_its_targets_are_there_and_style_is_checked_as_it_says(cloud):
         (target,) = made(BUILD.steps[name])
         # What is dear is only looked up; the environment of these tests is the one that is there.
         how = [] if target == "lint" else ["--dry-run"]
-        command = [make, *how, "--old-file=.venv/.ready", f"PY={sys.executable}", target]
+        python = f"PY={shlex.quote(sys.executable)}"
+        command = [make, *how, "--old-file=.venv/.ready", python, target]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     done, calls = cloud.run("test")

@@ -13,7 +13,11 @@ from transforms.expand_java import ExpansionError, expanding
 
 TARGET = "sdks:java:io:google-cloud-platform:expansion-service:build"
 # Stands for Java: serves nothing at the port that it is given, and notes that it was started.
-SERVING = """#!{python}
+# Begun by a shell: a path of Python with a space in it cannot stand behind #!.
+SERVING = """#!/bin/sh
+''':'
+exec "{python}" "$0" "$@"
+'''
 import sys
 from concurrent.futures import ThreadPoolExecutor
 import grpc
