@@ -10,14 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 from local.errors import ServiceError
 from local.flink_build import FlinkPrograms
 from local.flink_config import HOST, JavaProcess, Ports, job_manager, task_manager, write_settings
 from local.flink_rest import FlinkRest
 from local.flink_worker import worker_script
-from local.processes import ServiceProcess, free_port
+from local.processes import ServiceProcess, StartsAndStops, free_port
 
 __all__ = ["FlinkCluster"]
 
@@ -27,7 +26,7 @@ _JOB_SERVER_HEAP = "-Xmx512m"
 
 
 @dataclass
-class FlinkCluster:
+class FlinkCluster(StartsAndStops):
     """Runs a cluster while the block lasts; it ends with the block, and with this process.
 
     Settings, checkpoints and logs lie in `folder`, a new one among the temporary files by default,
@@ -54,22 +53,6 @@ class FlinkCluster:
     patience: float = _PATIENCE
     task_managers: list[ServiceProcess] = field(default_factory=list, init=False)
     _services: dict[str, ServiceProcess] = field(default_factory=dict, init=False)
-
-    def __enter__(self) -> "FlinkCluster":
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def logs(self) -> Path:

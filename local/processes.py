@@ -5,10 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
 
-__all__ = ["ServiceProcess", "free_port"]
+__all__ = ["ServiceProcess", "StartsAndStops", "free_port"]
+
+_Started = TypeVar("_Started", bound="StartsAndStops")
 
 _GUARDIAN = Path(__file__).with_name("guardian.py")
 
@@ -18,6 +23,34 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+class StartsAndStops(ABC):
+    """What runs for the length of a `with` block; what has begun ends too where a start fails."""
+
+    def __enter__(self: _Started) -> _Started:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Start; what was started by the time of an error is left to `stop`."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop what was started."""
 
 
 class ServiceProcess:

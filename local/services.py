@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
 from local.addresses import given_address
 from local.emulators import (
@@ -21,7 +21,7 @@ from local.emulators import (
     pubsub_service,
 )
 from local.errors import MissingServiceError, ServiceError
-from local.processes import ServiceProcess, free_port
+from local.processes import ServiceProcess, StartsAndStops, free_port
 from local.pubsub_kind import Capability, PubsubKind, chosen_kind
 
 __all__ = [
@@ -46,7 +46,7 @@ _HOST = "127.0.0.1"
 _ATTEMPTS = 3
 
 
-class LocalServices:
+class LocalServices(StartsAndStops):
     """Runs Bigtable, Pub/Sub, Cloud Storage and BigQuery on loopback ports while the block lasts.
 
     A service whose `*_EMULATOR_HOST` is set already is used where it is, and not stopped. The
@@ -114,22 +114,6 @@ class LocalServices:
             for name, service in self._services.items()
         }
         return {**hosts, "GOOGLE_CLOUD_PROJECT": PROJECT}
-
-    def __enter__(self) -> "LocalServices":
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """Stop what was started here."""

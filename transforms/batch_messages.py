@@ -158,7 +158,7 @@ class _GatherBatches(beam.DoFn):
 
     def display_data(self) -> dict[str, Any]:
         """Show what is kept, which the update of a job must be able to read."""
-        return {**shown_layouts(_Open, Parcel, RawPack)}
+        return shown_layouts(_Open, Parcel, RawPack)
 
     def process(
         self,

@@ -158,7 +158,7 @@ class _FoldStream(beam.DoFn):
         }
 
     def display_data(self) -> dict[str, Any]:
-        return {**shown_layouts(WindowHead, WindowLog, PartPack)}
+        return shown_layouts(WindowHead, WindowLog, PartPack)
 
     def setup(self) -> None:
         settle()

@@ -127,7 +127,7 @@ class _Follow(beam.DoFn):
         self._pause = round(min(given.pause, given.every) * SECOND)
 
     def display_data(self) -> dict[str, Any]:
-        return {**shown_layouts(Looks)}
+        return shown_layouts(Looks)
 
     def process(
         self,
