@@ -4,6 +4,7 @@ It is JSON, steps by label, few things a line, so that a change can be read in a
 """
 
 import json
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ class Place(
     output: str = ""
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Step(msgspec.Struct, frozen=True, dict=True, omit_defaults=True, forbid_unknown_fields=True):
     """A step that is made of no others, by its full label.
 
     Args:
@@ -39,7 +40,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     inputs: tuple[Place, ...] = ()
     holds: dict[str, Any] = {}
 
-    @property
+    @cached_property
     def content(self) -> str:
         """What it is, whatever it is called: equal for equal steps."""
         return json.dumps([self.kind, self.holds], sort_keys=True)

@@ -1,6 +1,5 @@
 """Finds the steps of one graph in another one in which they may have other labels."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
@@ -132,22 +131,20 @@ def _settled(found: dict[str, str], new: Graph) -> dict[str, str]:
 class _Side:
     """One of the graphs, and the names that the steps which are matched already have in common."""
 
-    def __init__(self, graph: Graph, known: Mapping[str, str]) -> None:
+    def __init__(self, graph: Graph, known: Mapping[str, int]) -> None:
         self.graph, self.known = graph, known
         self.edges = _edges(graph)
 
-    def colours(self, rounds: int, whole: bool) -> dict[str, str]:
-        """Return a text for each step that is the same for two if so are their surroundings."""
+    def colours(self, rounds: int, whole: bool) -> dict[str, int]:
+        """Return a hash for each step that is the same for two if so are their surroundings."""
         edges = self.edges if whole else _between_kept(self.graph, self.edges)
         steps = self.graph.steps
-        colours = {label: self.known.get(label) or _mixed(steps[label].content) for label in edges}
+        colours = {label: self.known.get(label) or hash(steps[label].content) for label in edges}
         for _ in range(rounds):
             before = len(set(colours.values()))
             colours = {
                 label: self.known.get(label)
-                or _mixed(
-                    colours[label], *sorted(f"{how} {colours[to]}" for how, to in edges[label])
-                )
+                or hash((colours[label], *sorted((how, colours[to]) for how, to in edges[label])))
                 for label in edges
             }
             if rounds > 1 and len(set(colours.values())) == before:
@@ -156,7 +153,7 @@ class _Side:
 
 
 def _sides(old: Graph, new: Graph, found: Mapping[str, str]) -> tuple[_Side, _Side]:
-    names = {label: f"pair {number}" for number, label in enumerate(sorted(found))}
+    names = {label: hash(("pair", number)) for number, label in enumerate(sorted(found))}
     return _Side(old, names), _Side(new, {found[label]: name for label, name in names.items()})
 
 
@@ -169,8 +166,8 @@ def _unique(a: _Side, b: _Side, rounds: int, whole: bool) -> dict[str, str]:
     }
 
 
-def _groups(colours: Mapping[str, str]) -> dict[str, list[str]]:
-    groups = defaultdict(list)
+def _groups(colours: Mapping[str, int]) -> dict[int, list[str]]:
+    groups: dict[int, list[str]] = defaultdict(list)
     for label, colour in colours.items():
         groups[colour].append(label)
     return groups
@@ -205,7 +202,3 @@ def _next_kept(graph: Graph, edges: _Edges, start: str, way: str) -> Iterable[st
                     yield label
                 else:
                     waiting.append(label)
-
-
-def _mixed(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
