@@ -16,7 +16,7 @@ repair's lines belong in a place of their own.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -108,6 +108,7 @@ class _Change(msgspec.Struct, frozen=True, omit_defaults=True):
     clears: tuple[_Cleared, ...] = ()
 
 
+_Form = TypeVar("_Form")
 _ENCODER = msgspec.json.Encoder()
 _LINE = msgspec.json.Decoder(CellLine)
 _CLEAR_LINE = msgspec.json.Decoder(ClearLine)
@@ -135,11 +136,11 @@ def lines_of(change: RowChange) -> list[bytes]:
 def parse_line(line: bytes) -> CellLine | ClearLine:
     """Read a line back; a `msgspec.DecodeError` means that it is none."""
     try:
-        return _LINE.decode(line)
+        return _decoded(_LINE, line)
     except msgspec.ValidationError:
         if _CLEAR_MARK not in line:
             raise
-    return _CLEAR_LINE.decode(line)
+    return _decoded(_CLEAR_LINE, line)
 
 
 def applied(*runs: Iterable[CellLine | ClearLine]) -> Iterator[CellLine]:
@@ -174,9 +175,17 @@ def change_json(change: RowChange) -> bytes:
 
 def parse_change(payload: bytes) -> RowChange:
     """Read a change back from `change_json`; a `msgspec.DecodeError` means that it is none."""
-    change = _CHANGE.decode(payload)
+    change = _decoded(_CHANGE, payload)
     clears = tuple(Clear(c.family, c.qualifier, c.from_micros, c.to_micros) for c in change.clears)
     return RowChange(_key(change.row_key, change.row_key_base64), [*_cells(change.cells)], clears)
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Form], data: bytes) -> _Form:
+    try:
+        return decoder.decode(data)
+    except (UnicodeDecodeError, RecursionError):
+        msg = "not UTF-8, or nested too deep"
+        raise msgspec.DecodeError(msg) from None
 
 
 def _clear_lines(change: RowChange) -> Iterator[ClearLine]:

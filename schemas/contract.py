@@ -104,11 +104,21 @@ def _read_files(folder: str) -> dict[str, bytes]:
     if is_remote(folder):
         return _read_remote(folder.rstrip("/"))
     root = Path(folder)
-    if not root.is_dir():
-        problem = "a file, not a folder" if root.exists() else "no such folder"
+    problem = _problem_of(root)
+    if problem:
         raise ContractError(folder, "", problem, "give the folder that holds <domain>/")
     found = sorted(root.rglob("*.avsc"))
     return {path.relative_to(root).as_posix(): _read_local_file(path) for path in found}
+
+
+def _problem_of(root: Path) -> str:
+    try:
+        if root.is_dir():
+            return ""
+        return "a file, not a folder" if root.exists() else "no such folder"
+    except OSError as error:
+        # A name that is too long, or a folder above it that must not be entered.
+        return f"cannot be looked at ({error.strerror})"
 
 
 def _read_local_file(path: Path) -> bytes:

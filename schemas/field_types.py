@@ -12,7 +12,9 @@ class ContractError(ValueError):
 
     def __init__(self, file: str, field: str, problem: str, remedy: str) -> None:
         where = f"{file}: {field}" if field else file
-        super().__init__(f"{where}: {problem}; {remedy}")
+        told = f"{where}: {problem}; {remedy}"
+        # A name in a file may hold line breaks, and what moves a terminal's cursor.
+        super().__init__("".join(each if each.isprintable() else " " for each in told))
 
 
 class FieldType(msgspec.Struct, frozen=True, kw_only=True):

@@ -147,7 +147,11 @@ class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def from_json(cls, content: bytes) -> "Replacement":
         """Read a record's file; a `msgspec.DecodeError` means that it is none."""
-        return msgspec.json.decode(content, type=cls)
+        try:
+            return msgspec.json.decode(content, type=cls)
+        except UnicodeDecodeError:
+            msg = "not UTF-8"
+            raise msgspec.DecodeError(msg) from None
 
 
 class View(NamedTuple):

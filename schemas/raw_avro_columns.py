@@ -143,6 +143,9 @@ def _number(block: bytes, place: int) -> tuple[int, int]:
         place += 1
         bits |= (byte & _LOW) << shift
         if byte < _MORE:
+            if bits >> _LONGEST:
+                msg = f"a number of more than {_LONGEST} bits"
+                raise ValueError(msg)
             return bits, place
         shift += _BITS
         if shift > _LONGEST:

@@ -4,7 +4,10 @@ from typing import TypeVar
 
 import msgspec
 
-__all__ = ["read_record"]
+__all__ = ["NOT_READ", "read_record"]
+
+NOT_READ = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not what was asked for."""
 
 _Record = TypeVar("_Record")
 
@@ -20,5 +23,5 @@ def read_record(content: bytes, kind: type[_Record], problem: str) -> _Record:
     """
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_READ:
         raise ValueError(problem) from None

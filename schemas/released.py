@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from schemas.record_file import NOT_READ
 from schemas.rejected import Rejected
 
 __all__ = [
@@ -93,7 +94,7 @@ def parse_ledger_line(line: bytes) -> bytes:
     """
     try:
         found = msgspec.json.decode(line, type=_Line).released
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_READ:
         found = ""
     if not _HEX.fullmatch(found):
         msg = "no line of a ledger of releases"

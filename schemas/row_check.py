@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from schemas.record_file import NOT_READ
+
 __all__ = ["row_problem"]
 
 Column = Mapping[str, Any]
@@ -34,7 +36,7 @@ def row_problem(row: bytes, columns: Sequence[Column]) -> str:
     """
     try:
         value = msgspec.json.decode(row)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_READ:
         return "no JSON"
     return _record_problem(value, columns, "")
 

@@ -10,6 +10,7 @@ from schemas.content import id_digest
 from schemas.identify import Identified, Identify
 from schemas.packs import RawPack
 from schemas.quarantine_reading import proven_records
+from schemas.record_file import NOT_READ
 from schemas.times import parse_rfc3339
 from transforms.archive_manifest import list_hours
 from transforms.archive_objects import BadArchiveError, read_packs
@@ -186,7 +187,7 @@ def parsed_lines(folder: str, decode: Callable[[bytes], _Line]) -> Iterator[_Lin
     for path, content in read_objects(folder, _LINES):
         try:
             lines = [decode(line) for line in content.splitlines()]
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except NOT_READ:
             msg = f"{path}: holds a line that no job wrote; move it away"
             raise ObjectStoreError(msg) from None
         yield from lines

@@ -17,6 +17,7 @@ from schemas.contract import Contracts
 from schemas.coverage import Coverage
 from schemas.curated_records import CuratedRecord, CuratedRecords, Paths
 from schemas.packs import RawPack
+from schemas.record_file import NOT_READ
 from schemas.silver_tables import silver_table
 from schemas.table_names import Datasets
 from schemas.times import DAY, micros
@@ -144,7 +145,7 @@ class _KeepFields(_Sharding):
     def _record(self, line: bytes) -> CuratedRecord:
         try:
             return self._records.of_line(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except NOT_READ:
             msg = "curated rows: a line is no row of its table; move its file away"
             raise UnreadableFileError(msg) from None
 

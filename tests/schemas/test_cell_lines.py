@@ -120,3 +120,9 @@ def test_what_is_no_line_is_an_error():
         parse_line(b'{"family":"s"}')
     with pytest.raises(msgspec.DecodeError):
         parse_change(b"[]")
+    with pytest.raises(msgspec.DecodeError, match="not UTF-8"):
+        parse_line(b'{"\xff":1}')
+    with pytest.raises(msgspec.DecodeError, match="not UTF-8"):
+        parse_change(b'{"cells":[{"family":"\xff"}]}')
+    with pytest.raises(msgspec.DecodeError, match="nested too deep"):
+        parse_change(b'{"cells":[],"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}")

@@ -211,6 +211,12 @@ def test_a_file_that_is_no_contract_is_named(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
+def test_a_name_that_is_broken_over_lines_is_told_in_one(tmp_path):
+    told = problem(tmp_path, field("a", "str\ning\x1b[2J"))
+    assert told.isprintable()
+    assert "type str ing" in told
+
+
 def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
     with pytest.raises(ContractError, match="no such folder"):
         load_contracts(str(tmp_path / "none"))
@@ -218,6 +224,8 @@ def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
         load_contracts(str(tmp_path))
     with pytest.raises(ContractError, match="cannot be read"):
         load_contracts("nowhere://bucket/contracts")
+    with pytest.raises(ContractError, match="cannot be looked at"):
+        load_contracts("a" * 5_000)
 
 
 def test_a_file_in_the_place_of_a_folder_and_the_other_way_round_are_told(tmp_path):

@@ -258,3 +258,10 @@ def test_a_value_that_no_field_can_hold_is_refused_in_where(tmp_path, kind, valu
 @pytest.mark.parametrize("value", ["2026-13-45", "1" * 5000, "[" * 3000])
 def test_what_yaml_itself_stumbles_over_is_one_line_too(value):
     assert "not YAML" in refusal(HEAD + f"features: {value}")
+
+
+def test_a_name_that_is_broken_over_lines_is_told_in_one():
+    text = 'entity: user\nkey: user_id\nstate: [{name: "a\\nb\\e[2J", field: event_type}]\n'
+    with pytest.raises(FeatureError, match="'a b ") as caught:
+        parse_features(text, "f.yaml", CONTRACTS)
+    assert str(caught.value).isprintable()

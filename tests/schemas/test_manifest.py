@@ -160,3 +160,9 @@ def test_what_is_replaced_is_stood_for_by_an_object_that_counts(entries, records
             if each.outputs and there.issuperset(each.outputs):
                 there.update(each.replaces)
     assert there.issuperset(each.digest for each in seen.replaced)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"\xff":1}', b'{"outputs":["\xff"]}'])
+def test_a_file_that_is_no_record_of_a_compaction_is_told_by_one_error(content):
+    with pytest.raises(msgspec.DecodeError):
+        Replacement.from_json(content)

@@ -93,6 +93,18 @@ def test_whatever_bytes_come_the_end_comes_soon(block, count):
     assert count <= len(block)
 
 
+@pytest.mark.parametrize("last", [b"\x01", b"\x02", b"\x7f"])
+def test_a_time_of_more_than_64_bits_is_damage(last):
+    block = b"\x02a\x00\x02m" + b"\xff" * 9 + last + b"\x00"
+    columns = Columns()
+    if last == b"\x01":
+        columns.read(block, 1)
+        assert columns.pack().publish_times == [-(2**63)]
+    else:
+        with pytest.raises(ValueError, match="64 bits"):
+            columns.read(block, 1)
+
+
 def test_many_different_times_are_read_as_they_are():
     some = [RawEvent(b"", {}, "", NOW + n * 300_000_000) for n in range(9_000)] * 2
     columns = Columns()
