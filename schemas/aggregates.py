@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from schemas.sketches import estimate, sketch_of, union
-from schemas.values import INT64_MAX, INT64_MIN, Plain, encode_value
+from schemas.values import INT64_MAX, INT64_MIN, Plain, encode_integer, encode_value
 
-__all__ = ["AGGREGATIONS", "Aggregation", "Moment", "distinct_entry", "is_saturated"]
+__all__ = ["AGGREGATIONS", "Aggregation", "Moment", "is_saturated"]
 
 Moment: TypeAlias = tuple[int, str]
 """Event time in ms, event id: of two events, the greater one has the last word."""
@@ -24,15 +24,13 @@ _MOST_VALUES = 512
 class Aggregation(NamedTuple):
     """The functions of one aggregate.
 
-    `first(value, moment)` is the entry of one event, in which `moment` is (event time in ms, event
-    id); `add(entry, value, moment)` adds another, of equal moments the later to arrive first, and
-    may use the given entry up. `merge(a, b)` is the entry of two disjoint sets of events.
+    `whole(values, moment)` is the entry of some events, at least one, whose values are in order of
+    their moments, of which `moment` is the last; `merge(a, b)` that of two disjoint sets of events.
     `count(entry)` is the number of events, `encode(entry)` a cell's value; `fold(values)` is that
     of a span, from the decoded values of its tiles, at least one and the oldest first.
     """
 
-    first: Callable[[Any, Moment], Any]
-    add: Callable[[Any, Any, Moment], Any]
+    whole: Callable[[Sequence[Any], Moment], Any]
     merge: Callable[[Any, Any], Any]
     count: Callable[[Any], int]
     encode: Callable[[Any], bytes]
@@ -52,38 +50,34 @@ def is_saturated(entry: Any) -> bool:
     return isinstance(entry[1], bytes)
 
 
-def distinct_entry(values: Sequence[Plain]) -> Any:
-    """Return the entry of approx_distinct for many values at once, at least one.
-
-    >>> distinct_entry(["a", "b", "a"])
-    (3, {'a': None, 'b': None}, b'')
-    """
-    entry = len(values), dict.fromkeys(values), b""
-    return entry if len(entry[1]) <= _MOST_VALUES else _sketched(entry)
-
-
-def _one(_value: Any, _moment: Moment) -> int:
-    return 1
-
-
-def _one_more(entry: int, _value: Any, _moment: Moment) -> int:
-    return entry + 1
-
-
-def _same(entry: int) -> int:
-    return entry
-
-
 def _encode_second(entry: Sequence[Any]) -> bytes:
     return encode_value(entry[1])
 
 
-def _first_value(value: Any, _moment: Moment) -> Any:
-    return 1, value
+def _whole_count(values: Sequence[Any], _moment: Moment) -> int:
+    return len(values)
 
 
-def _add_sum(entry: Sequence[Any], value: int, _moment: Moment) -> Any:
-    return entry[0] + 1, _travelling(_number(entry[1]) + value)
+def _whole_last(values: Sequence[Any], moment: Moment) -> Any:
+    return len(values), *moment, values[-1]
+
+
+def _whole_distinct(values: Sequence[Plain], _moment: Moment) -> Any:
+    # Not a set: MessagePack has none, and the garbage collector passes over such a dict.
+    entry = len(values), dict.fromkeys(values), b""
+    return entry if len(entry[1]) <= _MOST_VALUES else _sketched(entry)
+
+
+def _whole_sum(values: Sequence[int], _moment: Moment) -> Any:
+    return len(values), _travelling(sum(values))
+
+
+def _whole_min(values: Sequence[Any], _moment: Moment) -> Any:
+    return len(values), min(values)
+
+
+def _whole_max(values: Sequence[Any], _moment: Moment) -> Any:
+    return len(values), max(values)
 
 
 def _merge_sum(entry: Sequence[Any], other: Sequence[Any]) -> Any:
@@ -105,32 +99,12 @@ def _travelling(total: int) -> int | bytes:
     return total.to_bytes(total.bit_length() // 8 + 1, "big", signed=True)
 
 
-def _add_min(entry: Sequence[Any], value: Any, _moment: Moment) -> Any:
-    least = entry[1]
-    return entry[0] + 1, value if value < least else least
-
-
 def _merge_min(entry: Sequence[Any], other: Sequence[Any]) -> Any:
     return entry[0] + other[0], min(entry[1], other[1])
 
 
-def _add_max(entry: Sequence[Any], value: Any, _moment: Moment) -> Any:
-    greatest = entry[1]
-    return entry[0] + 1, value if value > greatest else greatest
-
-
 def _merge_max(entry: Sequence[Any], other: Sequence[Any]) -> Any:
     return entry[0] + other[0], max(entry[1], other[1])
-
-
-def _first_last(value: Any, moment: Moment) -> Any:
-    return 1, *moment, value
-
-
-def _add_last(entry: Sequence[Any], value: Any, moment: Moment) -> Any:
-    if (entry[1], entry[2]) >= moment:
-        return entry[0] + 1, *entry[1:]
-    return entry[0] + 1, *moment, value
 
 
 def _merge_last(entry: Sequence[Any], other: Sequence[Any]) -> Any:
@@ -140,18 +114,6 @@ def _merge_last(entry: Sequence[Any], other: Sequence[Any]) -> Any:
 
 def _encode_last(entry: Sequence[Any]) -> bytes:
     return encode_value(entry[3])
-
-
-def _first_distinct(value: Plain, _moment: Moment) -> Any:
-    # Not a set: MessagePack has none, and the garbage collector passes over such a dict.
-    return 1, {value: None}, b""
-
-
-def _add_distinct(entry: Sequence[Any], value: Plain, _moment: Moment) -> Any:
-    n, values, sketch = entry
-    values[value] = None
-    added = n + 1, values, sketch
-    return added if len(values) <= _MOST_VALUES else _sketched(added)
 
 
 def _merge_distinct(entry: Sequence[Any], other: Sequence[Any]) -> Any:
@@ -182,13 +144,13 @@ def _fold_distinct(sketches: Sequence[bytes]) -> int:
 
 
 AGGREGATIONS = {
-    "count": Aggregation(_one, _one_more, operator.add, _same, encode_value, sum),
-    "sum": Aggregation(_first_value, _add_sum, _merge_sum, _count_of, _encode_sum, sum),
-    "min": Aggregation(_first_value, _add_min, _merge_min, _count_of, _encode_second, min),
-    "max": Aggregation(_first_value, _add_max, _merge_max, _count_of, _encode_second, max),
+    "count": Aggregation(_whole_count, operator.add, operator.index, encode_integer, sum),
+    "sum": Aggregation(_whole_sum, _merge_sum, _count_of, _encode_sum, sum),
+    "min": Aggregation(_whole_min, _merge_min, _count_of, _encode_second, min),
+    "max": Aggregation(_whole_max, _merge_max, _count_of, _encode_second, max),
     "approx_distinct": Aggregation(
-        _first_distinct, _add_distinct, _merge_distinct, _count_of, _encode_distinct, _fold_distinct
+        _whole_distinct, _merge_distinct, _count_of, _encode_distinct, _fold_distinct
     ),
-    "last": Aggregation(_first_last, _add_last, _merge_last, _count_of, _encode_last, _newest),
+    "last": Aggregation(_whole_last, _merge_last, _count_of, _encode_last, _newest),
 }
 """All aggregates by the name that feature files use."""

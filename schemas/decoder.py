@@ -2,8 +2,8 @@
 
 import functools
 import operator
-import re
 from collections.abc import Mapping
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -20,10 +20,9 @@ from schemas.record_types import Record, event_structs
 from schemas.refusal import Refusal, UnusableError, is_final, refusal_of
 from schemas.rejected import Reason
 from schemas.times import DAY, micros, parse_rfc3339
+from schemas.usual_events import SHORT, decode_each, has_seven_digits, unusual_rows
 
 __all__ = ["EARLIEST", "MAX_ID_BYTES", "Decoder", "Reading", "Record", "Refusal"]
-
-_SHORT = MAX_ID_BYTES // 4
 
 Reading = tuple[Record, int, str | None]
 """A record, its event time in microseconds, and its drift as JSON text or None."""
@@ -39,8 +38,6 @@ _IDS = ("event_id", "user_id", "session_id")
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_ATTRIBUTES: dict[str, str] = {}
 _stamp = msgspec.json.Decoder(_Stamp).decode
-# A fraction of a time, before its offset: numbers may have as many digits and mean no time.
-_seven_digits = re.compile(rb"\.\d{7,}[Zz+-]").search
 
 
 class Decoder:
@@ -96,54 +93,60 @@ class Decoder:
             return self._read_carefully(payload, error, reference)
         return self._accept(record, payload, reference, None)
 
-    def read_pack(self, pack: RawPack, now: int) -> list[Reading | Refusal]:
+    def read_pack(self, pack: RawPack, now: int | None) -> list[Reading | Refusal]:
         """Return what `read` does of each message, quicker; `now` stands in as in `decode`."""
-        times = pack.publish_times or [None] * len(pack)
-        references = [now if time is None else time for time in times]
-        attributes = pack.attributes or [_NO_ATTRIBUTES] * len(pack)
-        columns = pack.payloads, attributes, references
-        text = b"\n".join(pack.payloads)
-        largest = max(map(len, pack.payloads), default=0)
+        # Where the future has no bound of its own, it has that of all events.
+        latest = LATEST if now is None else now
+        references = [latest] * len(pack)
+        if pack.publish_times:
+            references = [latest if time is None else time for time in pack.publish_times]
+        payloads, attributes = pack.payloads, pack.attributes or [_NO_ATTRIBUTES] * len(pack)
+        largest = max(map(len, payloads), default=0)
         if largest > self._max_bytes or any(ENCODING in each for each in pack.attributes or ()):
-            return [*map(self.read, *columns)]
-        strict, normalisers, escaped = self._strict, self._normalisers, b"\\" in text
-        finer = _seven_digits(text) is not None
-        readings: list[Reading | Refusal] = []
-        add = readings.append
-        for payload, attribute, reference in zip(*columns, strict=True):
-            try:
-                record = strict(payload)
-            except _DECODE_ERRORS:
-                add(self.read(payload, attribute, reference))
-                continue
-            time = micros(record.event_timestamp)
-            user, session = record.user_id, record.session_id
-            if (
-                EARLIEST <= time <= reference + self._max_future
-                and time <= LATEST
-                and 0 < len(record.event_id) <= _SHORT
-                and (user is None or 0 < len(user) <= _SHORT)
-                and (session is None or 0 < len(session) <= _SHORT)
-                and not (escaped and b"\\" in payload)
-                and not (finer and _seven_digits(payload))
-            ):
-                usual = type(record) not in normalisers
-                add((record, time, None) if usual else self._normalise(record, time, None))
-            else:
-                add(self._accept(record, payload, reference, None))
+            return [*map(self.read, payloads, attributes, references)]
+        records, failed = decode_each(self._strict, payloads, _DECODE_ERRORS)
+        if not failed:
+            return self._judge(records, payloads, references)
+        gone = set(failed)
+        kept = [row for row in range(len(pack)) if row not in gone]
+        columns = [payloads[row] for row in kept], [references[row] for row in kept]
+        readings = self._judge(records, *columns)
+        for row in failed:
+            readings.insert(row, self.read(payloads[row], attributes[row], references[row]))
+        return readings
+
+    def _judge(
+        self, records: list[Record], payloads: list[bytes], references: list[int]
+    ) -> list[Reading | Refusal]:
+        """Return the readings of records that the strict decoder gave; for one, see `_accept`."""
+        times = [micros(record.event_timestamp) for record in records]
+        readings: list[Reading | Refusal] = [*zip(records, times, repeat(None))]
+        odd = unusual_rows(records, times, payloads, references, self._max_future)
+        for row in odd:
+            readings[row] = self._accept(records[row], payloads[row], references[row], None)
+        normalisers = self._normalisers
+        if not normalisers.keys().isdisjoint(map(type, records)):
+            closer = set(odd)
+            for row, record in enumerate(records):
+                if type(record) in normalisers and row not in closer:
+                    readings[row] = self._normalise(record, times[row], None)
         return readings
 
     def reread(self, payload: bytes, attributes: Mapping[str, str]) -> Record:
         """Decode a payload again that this decoder accepted; `ValueError` for any other."""
-        return self.reread_whole(payload, attributes)[0]
+        try:
+            known = self._strict(payload)
+        except _DECODE_ERRORS:
+            return self.reread_whole(payload, attributes)[0]
+        normalise = self._normalisers.get(type(known))
+        return known if normalise is None else normalise(known)
 
     def reread_whole(
         self, payload: bytes, attributes: Mapping[str, str]
     ) -> tuple[Record, str | None]:
         """Decode such a payload again, and its drift."""
-        drift = None
         try:
-            known = self._strict(payload)
+            known, drift = self._strict(payload), None
         except _DECODE_ERRORS:
             plain = self._open(payload, attributes) if ENCODING in attributes else payload
             known, drift = self._reread(plain)
@@ -205,15 +208,14 @@ class Decoder:
     ) -> Reading | Refusal:
         event_time = micros(record.event_timestamp)
         # An escape may hide a point or a digit.
-        if (_seven_digits(known) or b"\\" in known) and _is_finer(known):
+        if (has_seven_digits(known) or b"\\" in known) and _is_finer(known):
             rule = "event_timestamp: finer than microseconds"
             return Refusal(Reason.BAD_TIMESTAMP, rule, event_time)
-        # No character has more than four bytes, so most ids need no closer look.
         user, session = record.user_id, record.session_id
         if not (
-            0 < len(record.event_id) <= _SHORT
-            and (user is None or 0 < len(user) <= _SHORT)
-            and (session is None or 0 < len(session) <= _SHORT)
+            0 < len(record.event_id) <= SHORT
+            and (user is None or 0 < len(user) <= SHORT)
+            and (session is None or 0 < len(session) <= SHORT)
         ):
             for name in _IDS:
                 if not fits(getattr(record, name)):

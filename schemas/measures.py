@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from schemas.aggregates import AGGREGATIONS, distinct_entry, is_saturated
+from schemas.aggregates import AGGREGATIONS, is_saturated
 from schemas.metric import Metric
 from schemas.values import INT64_MAX, INT64_MIN, Plain
 from schemas.window_parts import WindowPart
@@ -34,7 +34,8 @@ def gathering(measure: str) -> Callable[[Sequence[Any]], Any]:
     >>> gathering("sum")([1, 2, 4])
     (3, 7)
     """
-    return _GATHERING[measure]
+    whole = AGGREGATIONS[measure].whole
+    return lambda values: whole(values, _MOMENT)
 
 
 def merges_of(metric: Metric) -> list[Merge]:
@@ -103,25 +104,3 @@ def _ratio(above: Any, above_scale: int, below: Any, below_scale: int) -> float 
     except OverflowError:
         return None
     return float(ratio) if math.isfinite(ratio) else None
-
-
-def _gathered_sum(values: Sequence[Any]) -> Any:
-    # One addition keeps the sum in the form that travels, however many values there were.
-    return AGGREGATIONS["sum"].add((len(values) - 1, 0), sum(values), _MOMENT)
-
-
-def _gathered_min(values: Sequence[Any]) -> Any:
-    return len(values), min(values)
-
-
-def _gathered_max(values: Sequence[Any]) -> Any:
-    return len(values), max(values)
-
-
-_GATHERING: dict[str, Callable[[Sequence[Any]], Any]] = {
-    "count": len,
-    "sum": _gathered_sum,
-    "min": _gathered_min,
-    "max": _gathered_max,
-    "approx_distinct": distinct_entry,
-}

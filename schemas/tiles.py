@@ -56,13 +56,14 @@ class TileForm(NamedTuple):
         `entry` is what the feature's aggregation keeps of the n events. The version stops one short
         of the tile's length in ms, so that it never reaches the next tile.
         """
-        version = min(self.count(entry), self.versions - 1)
-        return Cell(TILE_FAMILY, self.name, start + version * _MILLI, self.encode(entry), start)
+        name, _, versions, count, encode = self
+        n = count(entry)
+        version = n if n < versions else versions - 1
+        return Cell(TILE_FAMILY, name, start + version * _MILLI, encode(entry), start)
 
-    def is_capped(self, cell: Cell, entry: TileEntry) -> bool:
-        """Return whether the tile of a cell has more events than versions."""
-        last = cell.timestamp - (cell.clear_from or 0) == (self.versions - 1) * _MILLI
-        return last and self.count(entry) >= self.versions
+    def is_capped(self, entry: TileEntry) -> bool:
+        """Return whether a tile has more events than versions."""
+        return self.count(entry) >= self.versions
 
 
 def state_cell(field: StateField, entry: StateEntry) -> Cell:

@@ -22,7 +22,7 @@ from schemas.rejected import Reason, Rejected, reject
 from schemas.times import DAY
 from transforms.counters import counter, rejected_counter
 from transforms.garbage import settle
-from transforms.key_packs import shard_of
+from transforms.key_packs import rekey
 from transforms.pack_buffer import Full, PackBuffer
 
 __all__ = ["Decode", "DecodePacks", "Decoded", "DecodedPacks", "event_of"]
@@ -32,6 +32,8 @@ _REJECTED = "rejected"
 _MAX_ROWS = 500
 _MAX_BYTES = 1_000_000
 _SPREAD = 60_000_000
+_ANY = -1
+"""The key of a pack of no shard."""
 
 
 class Decoded(NamedTuple):
@@ -201,23 +203,21 @@ class _DecodePacks(_Refusing):
 
     def process(self, element: RawPack, timestamp: Any = beam.DoFn.TimestampParam) -> Iterable[Any]:
         self._read.inc(len(element))
-        read, add, shards, time = (
-            self._decoder.read,
-            self._buffer.add,
-            self._shards,
-            timestamp.micros,
-        )
+        time = timestamp.micros
         yield from self._leave_far(time)
-        for row, (payload, attributes, reference) in enumerate(self._columns(element)):
-            reading = read(payload, attributes, reference)
+        readings: list[Reading] = []
+        refused = []
+        for row, reading in enumerate(self._decoder.read_pack(element, self._now)):
             if isinstance(reading, Refusal):
+                refused.append(row)
                 yield self.refuse(element.row(row), reading)
-                continue
-            digest = id_digest(reading[0].event_id)
-            known = (digest, content_digest(reading[0], reading[2]), reading[1])
-            full = add(shard_of(digest, shards), known, (element, row), time)
-            if full is not None:
-                yield _stamped(full)
+            else:
+                readings.append(reading)
+        if readings:
+            pack = _event_pack(readings, element.without(refused) if refused else element)
+            for shard, part in rekey((_ANY, pack), self._shards):
+                for full in self._buffer.add(shard, part, time):
+                    yield _stamped(full)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for full in self._buffer.drain():
@@ -232,13 +232,11 @@ class _DecodePacks(_Refusing):
             for full in self._buffer.drain():
                 yield _stamped(full)
 
-    def _columns(self, pack: RawPack) -> Iterable[tuple[bytes, Any, int | None]]:
-        now, count = self._now, len(pack)
-        attributes: Iterable[Any] = pack.attributes or [None] * count
-        times: list[int | None] = [now] * count
-        if pack.publish_times:
-            times = [now if time is None else time for time in pack.publish_times]
-        return zip(pack.payloads, attributes, times, strict=True)
+
+def _event_pack(readings: Iterable[Reading], raw: RawPack) -> EventPack:
+    records, times, drifts = zip(*readings, strict=True)
+    ids = [id_digest(record.event_id) for record in records]
+    return EventPack(ids, [*map(content_digest, records, drifts)], [*times], raw)
 
 
 def _stamped(full: Full) -> WindowedValue:

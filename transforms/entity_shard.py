@@ -47,11 +47,11 @@ class EntityShard:
     def load(self, pack: ChangePack) -> int:
         """Merge a pack: what an earlier `absorb` or `snapshot` returned, or what batch has.
 
-        Returns how many values were left out because the job no longer has their definitions.
+        The pack is used up. Returns how many values were left out because the job no longer has
+        their definitions.
         """
         rows, unknown = self._rows, 0
-        for given in pack.rows:
-            part = given.copy()
+        for part in pack.rows:
             unknown += self._drop_unknown(part)
             row = rows.get(part.row_key)
             if row is None:

@@ -22,10 +22,13 @@ _Get: TypeAlias = Callable[[Any], Any]
 class RecordFields:
     """The plain values of some paths in the records of one event type, as one tuple.
 
+    `get` returns what `read` does of a record, without its type and time, which are the first two.
+
     Args:
         contracts: of all event types.
         event_type: whose records are read.
-        paths: what to read; `index` tells where each one is in the tuple.
+        paths: what to read; `index` tells where each one is in the tuple. Values before `shared`
+            have the same places for all event types whose paths have the same envelope fields.
     """
 
     def __init__(self, contracts: Contracts, event_type: str, paths: Iterable[str]) -> None:
@@ -37,16 +40,22 @@ class RecordFields:
                 direct.append(path)
             else:
                 made[path] = get
+        direct.sort(key=_is_of_details)
         # Two names at least, so that what is got is a tuple.
         self._direct = operator.attrgetter("event_id", "event_id", *direct)
         self._made = tuple(made.values())
+        self.get: Callable[[Any], tuple[Any, ...]] = self._with_made if made else self._direct
         layout = ["event_type", "event_timestamp", "event_id", "event_id", *direct, *made]
+        self.shared = len(layout) - len(made) - sum(map(_is_of_details, direct))
         self.index = {path: layout.index(path) for path in layout}
 
     def read(self, record: Any, event_time: int) -> tuple[Any, ...]:
         """Return the values of a record, None where there is none; `event_time` in microseconds."""
-        values = (self._event_type, event_time, *self._direct(record))
-        return (*values, *[get(record) for get in self._made]) if self._made else values
+        # To unpack one tuple into another takes longer than to add two.
+        return (self._event_type, event_time) + self.get(record)  # noqa: RUF005
+
+    def _with_made(self, record: Any) -> tuple[Any, ...]:
+        return (*self._direct(record), *[get(record) for get in self._made])
 
     def tests(self, where: Iterable[Condition]) -> Tests:
         """Return the conditions; that of the event type is settled by whose fields these are."""
@@ -68,6 +77,10 @@ def passes(values: Sequence[Any], tests: Tests) -> bool:
         if values[index] not in allowed:
             return False
     return True
+
+
+def _is_of_details(path: str) -> bool:
+    return "." in path
 
 
 def _special(contracts: Contracts, event_type: str, path: str) -> _Get | None:

@@ -48,19 +48,19 @@ class RereadEvents:
 
     def records(self, pack: EventPack) -> Iterator[Any]:
         """Yield the record of each event, in order; None where the contracts now refuse it."""
-        attributes = pack.raw.attributes
+        payloads, reread = pack.raw.payloads, self._decoder.reread
+        attributes = pack.raw.attributes or [_NO_ATTRIBUTES] * len(payloads)
         hides = self._pseudonymiser.each(pack.raw)
-        for row, payload in enumerate(pack.raw.payloads):
-            self.taken += len(payload)
-            given = attributes[row] if attributes else _NO_ATTRIBUTES
+        self.taken += sum(map(len, payloads))
+        for payload, given, hide in zip(payloads, attributes, hides, strict=True):
             try:
-                record = self._decoder.reread(payload, given)
+                record = reread(payload, given)
             except _UNREADABLE:
                 yield None
                 continue
-            if ENCODING in given:
+            if given and ENCODING in given:
                 self.taken += len(_encode(record))
-            yield hides[row](record)
+            yield hide(record)
 
     def rejected(self, pack: EventPack, row: int, step: str) -> Rejected:
         """Return what the quarantine keeps of an event that the contracts now refuse."""

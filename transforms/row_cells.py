@@ -1,12 +1,12 @@
 """From what is known of a row to its cells, by the definitions of all feature sets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from schemas.aggregates import AGGREGATIONS, is_saturated
 from schemas.cells import TILE_FAMILY, Cell, Clear, RowChange
-from schemas.changes import MINUTE, RowPart
+from schemas.changes import MINUTE, RowPart, TileEntry
 from schemas.coverage import Coverage
 from schemas.feature_set import FeatureSet
 from schemas.tiles import TileForm, state_cell
@@ -41,9 +41,11 @@ class Definitions:
         features = sorted((f for each in kept for f in each.features), key=lambda each: each.name)
         self.state = {field.slot: field for field in fields}
         self.tiles = {feature.slot: TileForm.of(feature) for feature in features}
-        self.ranks = {slot: rank for rank, slot in enumerate(self.tiles)}
         self.merges = {f.slot: AGGREGATIONS[f.aggregate].merge for f in features}
-        self.sums = frozenset(f.slot for f in features if f.aggregate == "sum")
+        self._forms = list(self.tiles.values())
+        self._ranks = {slot: rank for rank, slot in enumerate(self.tiles)}
+        self._sums = frozenset(self._ranks[f.slot] for f in features if f.aggregate == "sum")
+        self._state_ranks = {slot: rank for rank, slot in enumerate(self.state)}
         self._by_entity = {
             each.entity.encode(): sorted(map(TileForm.of, each.features), key=lambda f: f.name)
             for each in kept
@@ -51,26 +53,32 @@ class Definitions:
 
     def cells(self, row: RowPart, tally: Tally) -> list[Cell]:
         """Return the cells of a row or of what has changed in it, sorted by place."""
-        state = row.state
+        known, state, forms = self.state, row.state, self._forms
         cells = [
-            state_cell(field, state[slot]) for slot, field in self.state.items() if slot in state
+            state_cell(known[slot], state[slot])
+            for slot in sorted(state, key=self._state_ranks.__getitem__)
         ]
-        ranks = self.ranks
-        tiles = [
-            (ranks[slot], start, slot, entry)
-            for start, entries in row.tiles.items()
+        for rank, start, entry in self._in_order(row.tiles):
+            if entry is not None:
+                form = forms[rank]
+                cells.append(form.cell(start * MINUTE, entry))
+                tally.versions_capped += form.is_capped(entry)
+                tally.sums_saturated += rank in self._sums and is_saturated(entry)
+        return cells
+
+    def _in_order(
+        self, tiles: Mapping[int, Mapping[int, TileEntry]]
+    ) -> list[tuple[int, int, TileEntry]]:
+        """Return (rank of the name, start, entry) of each tile, by name, then by start."""
+        ranks = self._ranks
+        placed = [
+            (ranks[slot], start, entry)
+            for start, entries in tiles.items()
             for slot, entry in entries.items()
-            if entry is not None
         ]
         # Rank and start differ from all others: entries, which have no order, are not compared.
-        tiles.sort()
-        for _, start, slot, entry in tiles:
-            form = self.tiles[slot]
-            cell = form.cell(start * MINUTE, entry)
-            tally.versions_capped += form.is_capped(cell, entry)
-            tally.sums_saturated += slot in self.sums and is_saturated(entry)
-            cells.append(cell)
-        return cells
+        placed.sort()
+        return placed
 
     def repair(self, row: RowPart, coverage: Coverage, tally: Tally) -> RowChange:
         """Return a change after which the covered tiles are those of `row` and no others.

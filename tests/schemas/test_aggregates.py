@@ -26,10 +26,8 @@ ORACLES = {
 
 def part_of(by, events):
     """What a bundle of events makes, after a journey."""
-    entry = by.first(events[0][2], events[0][:2])
-    for event in events[1:]:
-        entry = by.add(entry, event[2], event[:2])
-    return travelled(entry)
+    ordered = sorted(events, key=lambda event: event[:2])
+    return travelled(by.whole([value for _, _, value in ordered], ordered[-1][:2]))
 
 
 def travelled(entry):
@@ -93,10 +91,9 @@ def test_a_large_set_of_values_is_kept_as_a_sketch_of_bounded_size(step):
 def test_of_equal_moments_the_one_that_arrives_later_has_the_last_word():
     by = AGGREGATIONS["last"]
     moment = (5, "e")
-    # Events are added newest first.
-    added = by.add(by.first("later", moment), "earlier", moment)
-    assert by.encode(added) == b"later"
-    assert by.encode(by.merge(by.first("earlier", moment), by.first("later", moment))) == b"later"
+    earlier, later = by.whole(["earlier"], moment), by.whole(["later"], moment)
+    assert by.encode(by.whole(["earlier", "later"], moment)) == b"later"
+    assert by.encode(by.merge(earlier, later)) == b"later"
 
 
 @pytest.mark.parametrize("value", ["x", 7, True, -1.5, b"\xff\x00"])

@@ -46,12 +46,12 @@ def values(metric, *given):
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30))
-def test_gathering_all_at_once_gives_what_adding_one_by_one_gives(numbers):
+def test_gathering_all_at_once_gives_what_merging_one_by_one_gives(numbers):
     for measure in MEASURES:
         by = AGGREGATIONS[measure]
-        entry = by.first(numbers[0], (0, ""))
+        entry = by.whole(numbers[:1], (0, ""))
         for number in numbers[1:]:
-            entry = by.add(entry, number, (0, ""))
+            entry = by.merge(entry, by.whole([number], (0, "")))
         at_once = gathering(measure)(numbers)
         assert at_once == entry
         assert by.encode(at_once) == by.encode(entry)
@@ -98,7 +98,8 @@ def test_values_are_told_in_the_order_of_their_declaration(metric):
 
 @given(cents=st.integers(-(10**40), 10**40), n=st.integers(1, 10**6))
 def test_a_ratio_is_the_nearest_double_of_the_exact_quotient(metric, cents, n):
-    entry = AGGREGATIONS["sum"].add((n - 1, 0), cents, (0, ""))
+    by = AGGREGATIONS["sum"]
+    entry = by.merge((n - 1, 0), by.whole([cents], (0, "")))
     found = values(metric, entries(n, None, entry))
     assert found["cents"] == cents
     assert found["per_n"] == float(Fraction(cents, 100 * n))

@@ -65,10 +65,7 @@ def test_a_version_never_leaves_its_tile(n, name):
 
 @pytest.mark.parametrize(("n", "capped"), [(299_998, False), (299_999, False), (300_000, True)])
 def test_a_tile_has_one_version_less_than_milliseconds(n, capped):
-    assert (
-        TileForm.of(BY_NAME["total"]).is_capped(tile_cell(BY_NAME["total"], BASE, n, 1), (n, 1))
-        is capped
-    )
+    assert TileForm.of(BY_NAME["total"]).is_capped((n, 1)) is capped
     assert tile_cell(BY_NAME["total"], BASE, n, 1).timestamp == BASE + min(n, 299_999) * 1_000
 
 

@@ -219,13 +219,19 @@ def test_no_planted_value_is_in_a_detail_a_counter_or_a_log_line(caplog):
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), max_size=30),
     st.integers(1, 4),
     st.integers(1, 30),
+    st.integers(1, 9),
 )
-def test_a_buffer_keeps_every_row_once_in_order_and_in_bounds(arrivals, max_rows, max_bytes):
-    buffer, packs = PackBuffer(max_rows, max_bytes), []
-    for at, (shard, time) in enumerate(arrivals):
-        raw = RawPack.of([RawEvent(b"x" * (at % 7), {}, str(at) if at % 2 else "")])
-        full = buffer.add(shard, (b"%d" % at, b"c", at), (raw, 0), time)
-        packs += [full] if full else []
+def test_a_buffer_keeps_every_row_once_in_order_and_in_bounds(
+    arrivals, max_rows, max_bytes, together
+):
+    buffer, packs, parts = PackBuffer(max_rows, max_bytes), [], {}
+    times = [arrivals[at - at % together][1] for at in range(len(arrivals))]
+    for at, (shard, _) in enumerate(arrivals):
+        parts.setdefault((at // together, shard), []).append(at)
+    for (_, shard), ats in parts.items():
+        raws = [RawEvent(b"x" * (at % 7), {}, str(at) if at % 2 else "") for at in ats]
+        ids = [b"%d" % at for at in ats]
+        packs += buffer.add(shard, EventPack(ids, ids, ats, RawPack.of(raws)), times[ats[0]])
     packs += buffer.drain()
     assert buffer.drain() == []
     for wanted in range(3):
@@ -234,7 +240,8 @@ def test_a_buffer_keeps_every_row_once_in_order_and_in_bounds(arrivals, max_rows
     for shard, pack, least in packs:
         assert 1 <= len(pack) <= max_rows
         assert sum(map(len, pack.raw.payloads[:-1])) < max_bytes
-        assert least == min(arrivals[at][1] for at in pack.event_times)
+        assert least == min(times[at] for at in pack.event_times)
+        assert pack.ids == pack.contents == [b"%d" % at for at in pack.event_times]
         assert all(arrivals[at][0] == shard for at in pack.event_times)
         for row, at in enumerate(pack.event_times):
             assert pack.raw.row(row) == RawEvent(b"x" * (at % 7), {}, str(at) if at % 2 else "")
