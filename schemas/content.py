@@ -12,6 +12,8 @@ __all__ = ["content_digest", "id_digest"]
 _LONG = 4_000
 """Python refuses to read longer integers."""
 
+# A copy of a begun digest costs half as much as beginning one by the name of its size.
+_begun = blake2b(digest_size=16).copy
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
@@ -24,7 +26,13 @@ def content_digest(record: Record, drift: str | None = None) -> bytes:
     content = _encode(record)
     if drift is not None:
         content += _canonical(drift)
-    return blake2b(content, digest_size=16).digest()
+    return _digest(content)
+
+
+def _digest(content: bytes) -> bytes:
+    digest = _begun()
+    digest.update(content)
+    return digest.digest()
 
 
 def _canonical(drift: str) -> bytes:
@@ -48,4 +56,6 @@ def id_digest(event_id: str) -> bytes:
     >>> id_digest("e1").hex()
     'afdd4403c41069df839dbe2249f98aee'
     """
-    return blake2b(event_id.encode(), digest_size=16).digest()
+    digest = _begun()
+    digest.update(event_id.encode())
+    return digest.digest()

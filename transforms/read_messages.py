@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.events import RawEvent
 from schemas.packs import RawPack
 from transforms.pubsub_messages import PACK_BYTES, PACK_MESSAGES, raw_of, row_times
+from transforms.pubsub_raw import raw_pack, read_serialised
 from transforms.pubsub_reader import PullPacks
 from transforms.pubsub_session import SessionKey
 
@@ -26,7 +27,9 @@ SOURCES = ("auto", "beam", "portable")
 
 _NAME = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
 # By name: importing the Dataflow runner would cost every other job a second.
-_BEAM_RUNNERS = {"DataflowRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner"}
+_DIRECT_RUNNERS = {"BundleBasedDirectRunner", "SwitchingDirectRunner"}
+_BEAM_RUNNERS = {"DataflowRunner", *_DIRECT_RUNNERS}
+_LATEST = int(MAX_TIMESTAMP.micros)
 
 
 @dataclass
@@ -39,7 +42,9 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
 
     **Source.** `beam` is Beam's `ReadFromPubSub`, `portable` a splittable DoFn of this suite;
     `auto` takes Beam's on Dataflow and on the direct runners, which have no other, and the portable
-    one on every other engine, decided by the pipeline's runner when the transform is applied. No
+    one on every other engine, decided by the pipeline's runner when the transform is applied. What
+    Beam's source reads is decoded pack by pack (`transforms.pubsub_raw`) where Beam's own decoding
+    can be left out, and by Beam on the direct runners and where it cannot; records are the same. No
     `id_label` is ever used: Pub/Sub repeats messages, `transforms.deduplicate` removes them.
 
     **What each engine guarantees** (portable). A message is acknowledged when two bundles have been
@@ -129,8 +134,10 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
 
     def expand(self, pbegin: PBegin) -> PCollection[Any]:
         """Read by the source that suits the pipeline's runner."""
-        if self._by_beam(pbegin.pipeline.runner):
-            return self._read_by_beam(pbegin)
+        runner = pbegin.pipeline.runner
+        if self._by_beam(runner):
+            # The direct runners have a source of their own, which decodes.
+            return self._read_by_beam(pbegin, serialised=not _is_one_of(_DIRECT_RUNNERS, runner))
         packs = self._pull(pbegin)
         if self.packed:
             return packs
@@ -138,8 +145,9 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
         return packs | "UnpackMessages" >> unpack.with_output_types(RawEvent)
 
     def _by_beam(self, runner: Any) -> bool:
-        names = {each.__name__ for each in type(runner).__mro__}
-        beams = self.source == "beam" or (self.source == "auto" and bool(names & _BEAM_RUNNERS))
+        beams = self.source == "beam" or (
+            self.source == "auto" and _is_one_of(_BEAM_RUNNERS, runner)
+        )
         if beams and self.stop_after_idle is not None:
             _refuse_end(f"the runner is {type(runner).__name__}")
         return beams
@@ -160,39 +168,50 @@ class ReadMessages(beam.PTransform[PBegin, PCollection[Any]]):
             | "PullPacks" >> beam.ParDo(pull).with_output_types(RawPack)
         )
 
-    def _read_by_beam(self, pbegin: PBegin) -> PCollection[Any]:
-        read = ReadFromPubSub(
+    def _read_by_beam(self, pbegin: PBegin, *, serialised: bool) -> PCollection[Any]:
+        bare = read_serialised(self.subscription, self.timestamp_attribute) if serialised else None
+        read = bare or ReadFromPubSub(
             subscription=self.subscription,
             with_attributes=True,
             timestamp_attribute=self.timestamp_attribute,
         )
         messages = pbegin | "ReadFromPubSub" >> read
-        raws = messages | "TakeMessages" >> beam.Map(raw_of).with_output_types(RawEvent)
+        if bare and self.packed:
+            return messages | "PackMessages" >> beam.ParDo(PackMessages(serialised=True))
+        taken = beam.Map(_raw_event if bare else raw_of).with_output_types(RawEvent)
+        raws = messages | "TakeMessages" >> taken
         return raws | "PackMessages" >> beam.ParDo(PackMessages()) if self.packed else raws
 
 
 class PackMessages(beam.DoFn):
-    """`RawEvent` -> `RawPack` of one bundle's messages, with the least of their timestamps."""
+    """`RawEvent` -> `RawPack` of one bundle's messages, with the least of their timestamps.
 
-    def __init__(self) -> None:
-        self._rows: list[RawEvent] = []
-        self._size = 0
-        self._oldest: Timestamp = MAX_TIMESTAMP
+    Args:
+        serialised: the elements are serialised messages instead, which are decoded pack by pack.
+    """
+
+    _oldest: int
+
+    def __init__(self, *, serialised: bool = False) -> None:
+        self._serialised = serialised
+        self._begin()
 
     def start_bundle(self) -> None:
         """Begin with nothing, also after a bundle that failed."""
         self._begin()
 
     def process(
-        self, element: RawEvent, timestamp: Timestamp = beam.DoFn.TimestampParam
-    ) -> Iterator[RawPack]:
+        self, element: Any, timestamp: Timestamp = beam.DoFn.TimestampParam
+    ) -> Iterable[RawPack]:
         """Take a message; hand on the pack that it does not fit into any more."""
-        size = len(element.payload)
-        if len(self._rows) >= PACK_MESSAGES or self._size + size > PACK_BYTES:
-            yield from self._packed()
+        size = len(element if self._serialised else element.payload)
+        fits = len(self._rows) < PACK_MESSAGES and self._size + size <= PACK_BYTES
+        full = () if fits else self._packed()
         self._rows.append(element)
         self._size += size
-        self._oldest = min(self._oldest, timestamp)
+        # Beam's timestamps are compared at the cost of decoding a message.
+        self._oldest = min(self._oldest, int(timestamp.micros))
+        return full
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Hand on the last pack."""
@@ -200,12 +219,23 @@ class PackMessages(beam.DoFn):
             yield WindowedValue(stamped.value, stamped.timestamp, (GlobalWindow(),))
 
     def _begin(self) -> None:
-        self._rows, self._size, self._oldest = [], 0, MAX_TIMESTAMP
+        self._rows: list[Any] = []
+        self._size = 0
+        self._oldest = _LATEST
 
-    def _packed(self) -> Iterator[Any]:
-        if self._rows:
-            yield TimestampedValue(RawPack.of(self._rows), self._oldest)
-            self._begin()
+    def _packed(self) -> Iterable[Any]:
+        rows, oldest = self._rows, Timestamp(micros=self._oldest)
+        self._begin()
+        pack_of = raw_pack if self._serialised else RawPack.of
+        return [TimestampedValue(pack_of(rows), oldest)] if rows else []
+
+
+def _is_one_of(names: set[str], runner: Any) -> bool:
+    return any(each.__name__ in names for each in type(runner).__mro__)
+
+
+def _raw_event(serialised: bytes) -> RawEvent:
+    return raw_pack([serialised]).row(0)
 
 
 def _unpack(pack: RawPack, attribute: str | None) -> Iterator[TimestampedValue]:
