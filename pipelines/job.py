@@ -9,6 +9,7 @@ from apache_beam.runners.runner import PipelineResult
 
 from pipelines.counters import counters_of, write_counters
 from pipelines.on_dataflow import as_typed, is_template, on_dataflow
+from pipelines.on_portable import on_portable
 from pipelines.on_prism import on_prism
 from pipelines.options import default_runner, exit_status, parse_options
 from pipelines.places import check_places
@@ -71,6 +72,7 @@ class Job(NamedTuple):
         default_runner(options, "BundleBasedDirectRunner" if live else "FnApiRunner")
         check_places(config, options.view_as(StandardOptions).runner)
         on_dataflow(options, self.options, self.name, at_least_once=self.at_least_once)
+        on_portable(argv, options)
         with on_prism(options):
             pipeline = beam.Pipeline(options=options)
             self.build(pipeline, config)
