@@ -6,6 +6,7 @@ would wait for seconds.
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from local.services import (
     PubsubKind,
     exported,
 )
+from tests import remembered_beam
+from tests.forked_jobs import ForkServer, forking
 from tests.network_guard import guard
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ _EMULATORS = {
     "gcs_emulator",
     "pubsub_emulator",
 }
+
+_REMEMBERS = pytest.StashKey[bool]()
 
 # Building and finding must see the network settings of the user, not the guard's.
 OUTSIDE = dict(os.environ)
@@ -106,8 +111,11 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Generator[None]:
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """Fail the fixtures of a test that reach for anything but this machine."""
+    if remembered_beam.is_imported() and not item.config.stash.get(_REMEMBERS, False):
+        item.config.stash[_REMEMBERS] = True
+        item.config.add_cleanup(remembered_beam.remembering().close)
     with _loopback_only():
         yield
 
@@ -216,6 +224,27 @@ def pubsub_emulator(
 
     with exported(services.variables):
         yield PubsubEmulator(services.addresses["pubsub"], kind)
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Give a process that has imported Beam, for `forked_jobs`."""
+    server = ForkServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def forked_jobs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have the jobs that this test starts as processes begin with Beam imported.
+
+    Only Linux forks what has loaded so many libraries without harm; elsewhere they start as ever.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    with forking(request.getfixturevalue("fork_server")):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,11 @@ from local.services import exported
 from tests.emulators.live_archive import SOURCE, Archive, Job, eventually
 from tests.fake_pubsub import FakePubsub
 
-pytestmark = [pytest.mark.emulator, pytest.mark.prism]
+pytestmark = [
+    pytest.mark.emulator,
+    pytest.mark.prism,
+    pytest.mark.usefixtures("forked_jobs"),
+]
 
 SECOND = 1_000_000
 QUICK = ("--marker_every=1s", "--watermark_slack=500ms", "--restart_grace=0s")

@@ -15,6 +15,7 @@ SECONDS = 40
 pytestmark = [
     pytest.mark.emulator,
     pytest.mark.prism,
+    pytest.mark.usefixtures("forked_jobs"),
     # Ten jobs on two cores: two proofs at once would take each other's time.
     pytest.mark.xdist_group("proof"),
     pytest.mark.parametrize("pubsub_emulator", [Capability.FILTER], indirect=True),

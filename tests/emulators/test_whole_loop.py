@@ -24,7 +24,12 @@ from tests.pipelines.hot_path_runs import KEY, KEY_VARIABLE
 from tests.sql_oracle import METRICS, Oracle, write_raw
 
 # Three jobs on two cores: beside a proof they would take each other's time.
-pytestmark = [pytest.mark.emulator, pytest.mark.prism, pytest.mark.xdist_group("proof")]
+pytestmark = [
+    pytest.mark.emulator,
+    pytest.mark.prism,
+    pytest.mark.xdist_group("proof"),
+    pytest.mark.usefixtures("forked_jobs"),
+]
 
 EVENTS, SECONDS = 250, 8
 PATIENCE = 180

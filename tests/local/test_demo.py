@@ -319,7 +319,7 @@ def test_without_the_warm_start_the_demo_is_wrong_and_says_so(run, prism_binary)
     assert "accepted differs from the truth" in outcome.differences
 
 
-def test_without_prism_nothing_is_killed_and_it_says_so(run, monkeypatch, tmp_path):
+def test_without_prism_nothing_is_killed_and_it_says_so(run, forked_jobs, monkeypatch, tmp_path):
     def missing():
         raise ServiceError("no Go")
 

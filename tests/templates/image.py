@@ -4,11 +4,13 @@ A virtual environment with nothing but pip stands for the Python of the base ima
 show: the base images themselves, their system libraries, and what is copied from other images.
 """
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +66,7 @@ def make_image(folder: Path, outside: dict[str, str]) -> Image:
     }
     dockerfile = Dockerfile.read()
     _play(dockerfile, "build", folder / "build", environment)
+    _lend_compiled(python)
     template = folder / "template"
     template.mkdir()
     image = Image(python / "bin" / "python", template, environment)
@@ -71,6 +74,23 @@ def make_image(folder: Path, outside: dict[str, str]) -> Image:
         if not instruction.text.startswith("--from="):
             copy_in(instruction, template)
     return image
+
+
+def _lend_compiled(python: Path) -> None:
+    """Put beside modules what they are compiled to, as the image has it, where it is known here.
+
+    The versions are the same. Python looks whether what it finds belongs to its module's size and
+    time, and compiles it where it does not.
+    """
+    of_image = python / Path(sysconfig.get_path("purelib")).relative_to(sys.prefix)
+    for known in Path(sysconfig.get_path("purelib")).rglob("__pycache__"):
+        folder = of_image / known.relative_to(sysconfig.get_path("purelib"))
+        if not folder.parent.is_dir():
+            continue
+        folder.mkdir(exist_ok=True)
+        for module in known.glob(f"*.{sys.implementation.cache_tag}.pyc"):
+            with contextlib.suppress(OSError):
+                os.link(module, folder / module.name)
 
 
 def _play(dockerfile: Dockerfile, name: str, folder: Path, environment: dict[str, str]) -> None:
