@@ -1,0 +1,1 @@
+"""Faults by seed over the suite's own code, and what must hold after each."""
