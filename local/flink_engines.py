@@ -1,11 +1,12 @@
 """Runs the suite on several engines, one of them a real Flink cluster: `make engines`.
 
-    python -m local.flink_engines [--kills=N] [--seed=N] [--results=FOLDER] [--only=batch|kills]
+    python -m local.flink_engines [--kills=N] [--seed=N] [--results=FOLDER] [--only=PART]
 
-First the batch jobs on FnApiRunner, Prism and Flink, whose results have to be the same; then the
-streaming hot path on Flink, of which something is killed, N times, each kill with a seed of its
-own. docs/engines.md says what it shows. The last line is the summary, and so is the exit status: 0
-where everything holds, 1 where something does not, 2 where it could not be run.
+First the batch jobs on FnApiRunner, Prism and Flink, whose results have to be the same; then what
+streams alone have (state, timers, late data, a restart) on the bundle-based runner, Prism and
+Flink; then the streaming hot path on Flink, of which something is killed, N times, each kill with a
+seed of its own. docs/engines.md says what it shows. The last line is the summary, and so is the
+exit status: 0 where everything holds, 1 where something does not, 2 where it could not be run.
 """
 
 import argparse
@@ -26,16 +27,18 @@ from local.flink_build import obtain_flink
 from local.flink_cluster import FlinkCluster
 from local.flink_kills import KilledRun, KillPlan
 from local.flink_page import write_page
-from local.flink_results import KillRecord, batch_document, summary
+from local.flink_results import KillRecord, add_stream, batch_document, summary
 from local.flink_stream import EXACT, KEY_VARIABLE, PLAIN, AckCount, HotPathOnFlink
 from local.resources import BigtableEmulator, PubsubEmulator
 from local.services import LocalServices, exported
+from local.streaming_engines import StreamingRuns, StreamRun
 
 __all__ = ["main"]
 
 _RESULTS = Path("build") / "engines"
 _SETTINGS = {"exact": EXACT, "plain": PLAIN}
 _BATCH_EVENTS = 2_000
+_PARTS = ("batch", "streaming", "kills")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--events", type=int, default=2_000, help="messages of each kill's stream")
     parser.add_argument("--seconds", type=float, default=40.0, help="in which they are published")
     parser.add_argument("--settings", choices=_SETTINGS, default="exact", help="docs/engines.md")
-    parser.add_argument("--only", choices=("batch", "kills"), help="one of the two parts")
+    parser.add_argument("--only", choices=_PARTS, help="one of the parts")
     parser.add_argument("--results", type=Path, default=_RESULTS, help="folder for JSON")
     return parser
 
@@ -71,35 +74,37 @@ def _run(given: argparse.Namespace) -> int:
     _say("preparing Flink: the first time 230 MB are downloaded and a job server is built")
     programs = obtain_flink()
     record = KillRecord(given.results / f"kills-{given.settings}.json", _SETTINGS[given.settings])
+    parts = (given.only,) if given.only else _PARTS
     runs: list[BatchRun] = []
-    seeds: set[int] = set()
+    streams: list[StreamRun] = []
+    seeds = range(0)
     with ExitStack() as stack:
         services = stack.enter_context(LocalServices(["bigtable", "pubsub"]))
         stack.enter_context(exported(services.variables))
         acks = stack.enter_context(AckCount(services.addresses["pubsub"]))
-        environ = {
-            **services.variables,
-            "PUBSUB_EMULATOR_HOST": acks.address,
-            KEY_VARIABLE: secrets.token_hex(32),
-        }
+        through = {"PUBSUB_EMULATOR_HOST": acks.address, KEY_VARIABLE: secrets.token_hex(32)}
+        environ = {**services.variables, **through}
         cluster = FlinkCluster(programs, environ=environ)
         _say(f"starting JobManager, {cluster.size} TaskManagers, job server (in {cluster.folder})")
         stack.enter_context(cluster)
-        if given.only != "kills":
+        pubsub = PubsubEmulator(services.addresses["pubsub"], services.pubsub)
+        if "batch" in parts:
             runs = _batch(cluster, given)
-        if given.only != "batch":
-            pubsub = PubsubEmulator(services.addresses["pubsub"], services.pubsub)
-            bigtable = BigtableEmulator(services.addresses["bigtable"])
-            for seed in range(given.seed, given.seed + given.kills):
+        if "streaming" in parts:
+            folder = cluster.folder / "streaming"
+            streams = _streaming(StreamingRuns(pubsub, acks, environ, folder, _say), cluster, given)
+        if "kills" in parts:
+            seeds = range(given.seed, given.seed + given.kills)
+            for seed in seeds:
                 job = HotPathOnFlink(
                     cluster.engine, record.settings, environ, cluster.folder / f"seed-{seed}"
                 )
+                bigtable = BigtableEmulator(services.addresses["bigtable"])
                 plan, sizes = KillPlan.of(seed), (given.events, given.seconds)
-                run = KilledRun(cluster, job, pubsub, acks, bigtable, plan, *sizes, _say)
-                _record(run, record)
-                seeds.add(seed)
+                _record(KilledRun(cluster, job, pubsub, acks, bigtable, plan, *sizes, _say), record)
     write_page(given.results)
-    line, holds = summary(runs, [kill for kill in record.kills if kill["seed"] in seeds])
+    kills = [kill for kill in record.kills if kill["seed"] in seeds]
+    line, holds = summary(runs, kills, streams)
     _say(line)
     return 0 if holds else 1
 
@@ -120,6 +125,22 @@ def _batch(cluster: FlinkCluster, given: argparse.Namespace) -> list[BatchRun]:
     document = batch_document(runs, _BATCH_EVENTS, given.seed)
     (given.results / "batch.json").write_text(json.dumps(document, indent=1) + "\n")
     return runs
+
+
+def _streaming(
+    runs: StreamingRuns, cluster: FlinkCluster, given: argparse.Namespace
+) -> list[StreamRun]:
+    _say(f"running the streaming job, whose second half waits for timers (logs: {runs.folder})")
+    told = []
+    for tell in (
+        runs.on_test_stream,
+        lambda: runs.on_prism(prism_binary()),
+        lambda: runs.on_flink(cluster, kill=False),
+        lambda: runs.on_flink(cluster, kill=True),
+    ):
+        told.append(tell())
+        add_stream(given.results / "streaming.json", told[-1])
+    return told
 
 
 def _record(run: KilledRun, record: KillRecord) -> None:

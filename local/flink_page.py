@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from local.flink_kills import KINDS
+from local.streaming_story import SEMANTICS
 
 __all__ = ["page", "write_page"]
 
@@ -25,14 +26,19 @@ _SPELLED = {"task_manager": "TaskManager", "machine": "machine", "worker": "Pyth
 
 def write_page(folder: Path) -> None:
     """Write the page of the records in a folder, into the same."""
-    batch = _read(folder / "batch.json")
+    batch, streaming = _read(folder / "batch.json"), _read(folder / "streaming.json")
     kills = {name: _read(folder / f"kills-{name}.json") for name in _SETTINGS}
-    (folder / _NAME).write_text(page(batch, kills))
+    (folder / _NAME).write_text(page(batch, streaming, kills))
 
 
-def page(batch: Mapping[str, Any], kills: Mapping[str, Mapping[str, Any]]) -> str:
+def page(
+    batch: Mapping[str, Any],
+    streaming: Mapping[str, Any],
+    kills: Mapping[str, Mapping[str, Any]],
+) -> str:
     """Return the page; what was not run is left out."""
     parts = [_HEAD, *(_batch(batch) if batch else ())]
+    parts += _streaming(streaming) if streaming else ()
     for name, record in kills.items():
         parts += _kills(_SETTINGS[name], record) if record else ()
     return "\n".join(parts)
@@ -53,6 +59,26 @@ def _batch(record: Mapping[str, Any]) -> Iterable[str]:
         for run in record["runs"]
     ]
     yield _table(("job", "engine", "lines", "time", "result", "other counters"), rows)
+
+
+def _streaming(record: Mapping[str, Any]) -> Iterable[str]:
+    yield "## Streams\n"
+    yield f"One story on each engine, held against its truth; {_told(record)}.\n"
+    rows = []
+    for run in record["runs"]:
+        found = run["findings"]
+        told = ["; ".join(found[name]) or "right" for name in SEMANTICS]
+        rows.append([run["engine"], run["source"], str(run["messages"]), *told, _restart(run)])
+    yield _table(("engine", "source", "messages", *SEMANTICS, "restart"), rows)
+
+
+def _restart(run: Mapping[str, Any]) -> str:
+    if run["engine"] != "Flink":
+        return "none: state is in its memory"
+    if not run["killed"]:
+        return "not asked for"
+    wrong = any(run["findings"].values())
+    return f"{run['killed']} killed, {run['restored']} restored: {'wrong' if wrong else 'right'}"
 
 
 def _kills(title: str, record: Mapping[str, Any]) -> Iterable[str]:

@@ -14,8 +14,9 @@ from local.errors import ServiceError
 from local.flink_batch import BatchRun
 from local.flink_build import BEAM_VERSION, FLINK_VERSION
 from local.flink_kills import Kill
+from local.streaming_engines import StreamRun
 
-__all__ = ["KillRecord", "batch_document", "summary"]
+__all__ = ["KillRecord", "add_stream", "batch_document", "summary"]
 
 _EXACT = "exact"
 
@@ -72,7 +73,25 @@ def batch_document(runs: Sequence[BatchRun], events: int, seed: int) -> dict[str
     }
 
 
-def summary(runs: Sequence[BatchRun], kills: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:
+def add_stream(path: Path, run: StreamRun) -> None:
+    """Keep what an engine made of the streaming job, at once: the next one may fail.
+
+    It replaces what is there of the same engine; of other versions nothing is kept.
+    """
+    known = json.loads(path.read_text()) if path.exists() else {}
+    runs = known.get("runs", []) if _versions().items() <= known.items() else []
+    others = [each for each in runs if (each["engine"], each["killed"]) != (run.engine, run.killed)]
+    runs = sorted([*others, run._asdict()], key=lambda each: (each["engine"], each["killed"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = {**_versions(), "machine": _machine(), "runs": runs}
+    path.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def summary(
+    runs: Sequence[BatchRun],
+    kills: Sequence[Mapping[str, Any]],
+    streams: Sequence[StreamRun] = (),
+) -> tuple[str, bool]:
     """Return the last line of a run, and whether all of it holds.
 
     >>> kill = {"seed": 1, "verdict": "exact", "lost": 0, "duplicate": 0}
@@ -86,6 +105,11 @@ def summary(runs: Sequence[BatchRun], kills: Sequence[Mapping[str, Any]]) -> tup
         jobs = len({run.job for run in runs})
         same = f"{len(unlike)} runs differ" if unlike else "the same"
         said.append(f"{jobs} jobs on {engines}: {same}")
+    if streams:
+        wrong = [run for run in streams if any(run.findings.values())]
+        right = f"{len(wrong)} of {len(streams)} runs wrong" if wrong else "as the truth says"
+        engines = ", ".join(dict.fromkeys(run.engine for run in streams))
+        said.append(f"streaming on {engines}: {right}")
     if kills:
         exact = sum(kill["verdict"] == _EXACT for kill in kills)
         lost, twice = (sum(kill[name] for kill in kills) for name in ("lost", "duplicate"))
@@ -93,6 +117,7 @@ def summary(runs: Sequence[BatchRun], kills: Sequence[Mapping[str, Any]]) -> tup
             f"{exact} of {len(kills)} kills exact, {lost} events lost, {twice} counted twice"
         )
     holds = not any(run.differences for run in runs)
+    holds = holds and not any(each for run in streams for each in run.findings.values())
     return f"engines: {'; '.join(said)}", holds and all(k["verdict"] == _EXACT for k in kills)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from local import flink_batch, flink_engines
 from local.errors import MissingServiceError, ServiceError
-from local.flink_batch import EngineRuns, write_events
+from local.flink_batch import JOBS, EngineRuns, write_events
 
 
 def left_by(argv: list[str]) -> int:
@@ -67,3 +67,17 @@ def test_without_java_the_command_ends_with_one_line_and_status_2(monkeypatch, c
     monkeypatch.setattr(flink_engines, "obtain_flink", missing)
     assert flink_engines.main(["--kills=1"]) == 2
     assert capsys.readouterr().err == "Flink needs java on the PATH: install it\n"
+
+
+@pytest.mark.prism
+def test_every_batch_job_leaves_the_same_on_fn_api_runner_and_on_prism(prism_binary, tmp_path):
+    prism = ["--runner=PrismRunner", f"--prism_location={prism_binary}"]
+    engines = {
+        "FnApiRunner": ["--runner=FnApiRunner"],
+        "Prism": [*prism, "--environment_type=LOOPBACK"],
+    }
+    events = write_events(tmp_path, 400, seed=5)
+    found = EngineRuns(engines, tmp_path, events, [].append).run()
+    assert [(run.job, run.engine) for run in found] == [(j, e) for j in JOBS for e in engines]
+    assert {(run.job, *run.differences) for run in found} == {(job,) for job in JOBS}
+    assert all(run.lines > 300 for run in found)
