@@ -10,6 +10,7 @@ from google.auth.exceptions import GoogleAuthError
 
 from console import (
     archive,
+    cost,
     features,
     graph,
     launch,
@@ -30,7 +31,7 @@ _INTERRUPTED = 130
 
 app = typer.Typer(
     help="Operate Penstock: local services, demo, proof, generated events, topics, tables,"
-    " features, metrics, quarantine, archive, launches, graphs.",
+    " features, metrics, quarantine, archive, launches, graphs, cost.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -43,6 +44,7 @@ app.command()(proof.prove)
 app.command()(stream.generate)
 app.command()(stream.publish)
 app.command()(launch.launch)
+app.command()(cost.cost)
 app.add_typer(tables.app, name="tables")
 app.add_typer(topics.app, name="topics")
 app.add_typer(features.app, name="features")
