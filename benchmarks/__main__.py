@@ -12,7 +12,9 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.figures import FIGURES, Figures
-from benchmarks.harness import BenchmarkError, run_row
+from benchmarks.harness import ROOT, BenchmarkError, run_row
+from benchmarks.machine import kind_of_machine
+from benchmarks.profile import profile_row
 from benchmarks.rows import ROWS
 
 _RESULTS = Path(__file__).parent / "results"
@@ -24,6 +26,8 @@ def main() -> int:
     """Measure what is asked for; return 1 where a result was wrong, whatever the times are."""
     options = _options()
     failed = 0
+    if options.profile:
+        return _profile(options.profile, options.runs)
     if options.quick:
         _say("quick: the engines' start outweighs the work, so the ratios tell little")
     for row in ROWS:
@@ -45,6 +49,17 @@ def main() -> int:
     return failed
 
 
+def _profile(name: str, runs: int) -> int:
+    [row] = [each for each in ROWS if each.name == name]
+    try:
+        for path in profile_row(row, runs, _say):
+            print(path.relative_to(ROOT))
+    except BenchmarkError as error:
+        _say(f"FAILED {error}")
+        return 1
+    return 0
+
+
 def _measure(figures: Figures, *, quick: bool) -> int:
     try:
         document = (figures.quick if quick else figures.measure)()
@@ -54,6 +69,8 @@ def _measure(figures: Figures, *, quick: bool) -> int:
     print(f"\n{document['name']}: {figures.told(document)}", flush=True)
     if not quick:
         _write(document)
+        if figures.keep:
+            figures.keep(document)
     return 0
 
 
@@ -64,6 +81,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--only", choices=names, help="run one benchmark")
     parser.add_argument("--runs", type=int, default=5, help="turns of each contender (default 5)")
+    parser.add_argument(
+        "--profile",
+        choices=[row.name for row in ROWS],
+        help="sample a benchmark's own contender instead: docs/profiles/NAME.svg and .folded",
+    )
     parser.add_argument(
         "--quick", action="store_true", help="one run on a fiftieth of the events, nothing written"
     )
@@ -115,6 +137,7 @@ def _circumstances() -> dict[str, Any]:
         "date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
         "cpus": os.cpu_count(),
         "machine": platform.machine(),
+        **kind_of_machine(),
         "python": platform.python_version(),
         "beam": version("apache-beam"),
     }

@@ -15,7 +15,7 @@ from benchmarks.oracles import digest_of_cells
 from pipelines import hot_path
 from transforms.write_cell_lines import read_cell_lines
 
-__all__ = ["run"]
+__all__ = ["cells_in", "run"]
 
 
 def run(path: str) -> Callable[[], str]:
@@ -31,14 +31,19 @@ def run(path: str) -> Callable[[], str]:
             "--shards=4",
         ]
     )
-    return lambda: digest_of_cells(_cells_in(folder))
+    return lambda: digest_of_cells(_removed(folder))
 
 
-def _cells_in(folder: Path) -> Iterator[tuple[str, str, str, int, str]]:
+def _removed(folder: Path) -> Iterator[tuple[str, str, str, int, str]]:
+    yield from cells_in(folder)
+    shutil.rmtree(folder)
+
+
+def cells_in(folder: Path) -> Iterator[tuple[str, str, str, int, str]]:
+    """Yield the cells below a folder as `digest_of_cells` takes them."""
     for cell in read_cell_lines(str(folder)):
         value = base64.b64encode(cell.value).decode()
         yield cell.key.decode(), cell.family, cell.qualifier, cell.timestamp_micros, value
-    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks.memory import peak_mb
+from benchmarks.process_tree import ProcessTree
 
 __all__ = ["digest", "digest_of_many", "main"]
 
@@ -38,27 +38,46 @@ def digest_of_many(rows: Iterable[bytes]) -> str:
     return f"{total % 2**128:032x} of {count}"
 
 
-def main(run: Callable[[str], Callable[[], str]]) -> None:
+def main(
+    run: Callable[[str], Callable[[], str]],
+    begin: Callable[[str], dict[str, str]] | None = None,
+    figures: Callable[[], dict[str, int]] = dict,
+) -> None:
     """Run a contender from the command line: `--input FILE --json`.
 
     Seconds are of `run` alone: neither the interpreter's start nor the imports are in them, and not
-    the digest of the result, which the function that `run` returns makes for the check. The peak of
-    memory is taken before that check.
+    the digest of the result, which the function that `run` returns makes for the check. Processor
+    time and the peak of memory are those of this process and all that it started; the peak is taken
+    before that check.
+
+    Args:
+        run: does the work on a file; what it returns digests the result.
+        begin: starts and warms up what a contender needs, untimed, on the same file; returns the
+            versions of its tools. Its memory counts.
+        figures: what else is to be told of the work that is done.
     """
     parser = argparse.ArgumentParser(description=run.__doc__)
     parser.add_argument("--input", required=True)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     events = _lines_in(options.input)
-    begun, busy = time.perf_counter(), time.process_time()
-    result_of = run(options.input)
-    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - busy
-    told = {"seconds": seconds, "cpu_seconds": cpu_seconds, "events": events, "peak_mb": peak_mb()}
+    tools = begin(options.input) if begin else {}
+    with ProcessTree() as taken:
+        begun = time.perf_counter()
+        result_of = run(options.input)
+        seconds = time.perf_counter() - begun
+    told = {
+        "seconds": seconds,
+        "cpu_seconds": taken.cpu_seconds,
+        "events": events,
+        "peak_mb": taken.peak_mb,
+        "tools": tools,
+    }
     result = result_of()
     if options.json:
-        print(json.dumps({**told, "result": result}))
+        print(json.dumps({**told, "figures": figures(), "result": result}))
     else:
-        print(f"{events} events in {seconds:.2f} s, {told['peak_mb']:.0f} MB; result {result}")
+        print(f"{events} events in {seconds:.2f} s, {taken.peak_mb:.0f} MB; result {result}")
 
 
 def _lines_in(path: str) -> int:

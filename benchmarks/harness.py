@@ -1,9 +1,9 @@
 """Runs contenders as processes of their own, in turns, and compares what they took and what came.
 
 Every contender is `python -m benchmarks.<module> --input FILE --json` and prints one line of JSON:
-`seconds` (measured inside, without the interpreter's start and the imports), `peak_mb`, `events`
-and `result`, a digest. A result that differs from the oracle's ends the benchmark: a time is never
-a verdict, a wrong answer always is.
+`seconds` (measured inside, without the interpreter's start and the imports), `peak_mb`, `events`,
+`tools` (versions) and `result`, a digest. A result that differs from the oracle's ends the
+benchmark: a time is never a verdict, a wrong answer always is.
 """
 
 import json
@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.inputs import Archived, Input, prepared
+from benchmarks.peer_environment import peers_python
+from local.errors import ServiceError
 
-__all__ = ["ROOT", "BenchmarkError", "Contender", "Measured", "Peer", "Row", "run_row"]
+__all__ = ["ROOT", "BenchmarkError", "Contender", "Measured", "Peer", "Row", "run_once", "run_row"]
 
 ROOT = Path(__file__).parents[1]
 _LAST_LINES = 5
@@ -29,22 +31,29 @@ class BenchmarkError(RuntimeError):
 
 
 class Contender(NamedTuple):
-    """A program to measure. `arguments` come after the input."""
+    """A program to measure. `arguments` come after the input.
+
+    `tool`: what it is written in, where that is neither the suite nor plain Beam. `apart`: it runs
+    in the environment of the peers.
+    """
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
+    tool: str = ""
+    apart: bool = False
 
 
 class Peer(NamedTuple):
     """What the suite is compared with, how many times as fast it is to be, and on which input.
 
-    `input` is None for the row's own; another one is for peers too slow for that: then events per
-    second are compared, and the table says so. `lighter`: ours is to take less memory, too.
+    `target` is None where it is only told how the suite stands beside it. `input` is None for the
+    row's own; another one is for peers too slow for that: then events per second are compared, and
+    the table says so. `lighter`: ours is to take less memory, too.
     """
 
     contender: Contender
-    target: float
+    target: float | None
     input: Input | Archived | None = None
     lighter: bool = False
 
@@ -76,6 +85,8 @@ class Measured(NamedTuple):
     wall: float
     peak_mb: float
     cpu_seconds: float | None = None
+    tools: dict[str, str] = {}  # noqa: RUF012 (never changed, and a named tuple has no factories)
+    figures: dict[str, int] = {}  # noqa: RUF012
 
 
 _Entry = tuple[Contender, Input | Archived, Peer | None]
@@ -119,7 +130,8 @@ def run_row(
 def run_once(contender: Contender, path: Path) -> Measured:
     """Run a contender in a process of its own and read its line."""
     module = f"benchmarks.{contender.module}"
-    command = [sys.executable, "-m", module, "--input", str(path), "--json", *contender.arguments]
+    python = _interpreter(contender)
+    command = [python, "-m", module, "--input", str(path), "--json", *contender.arguments]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaints:
         begun = time.perf_counter()
         code = subprocess.call(command, stdout=out, stderr=complaints, cwd=ROOT)
@@ -128,7 +140,16 @@ def run_once(contender: Contender, path: Path) -> Measured:
             raise BenchmarkError(_failure(contender, code, _text(complaints)))
         said = json.loads(_text(out).strip().splitlines()[-1])
     taken = said["seconds"], said["events"], said["result"]
-    return Measured(*taken, wall, said["peak_mb"], said.get("cpu_seconds"))
+    told = said.get("tools", {}), said.get("figures", {})
+    return Measured(*taken, wall, said["peak_mb"], said.get("cpu_seconds"), *told)
+
+
+def _interpreter(contender: Contender) -> str:
+    try:
+        return str(peers_python()) if contender.apart else sys.executable
+    except ServiceError as error:
+        msg = f"{contender.name}: {error}"
+        raise BenchmarkError(msg) from None
 
 
 def _compared(entries: list[_Entry], taken: dict[str, list[Measured]]) -> Iterator[dict[str, Any]]:
@@ -139,6 +160,8 @@ def _compared(entries: list[_Entry], taken: dict[str, list[Measured]]) -> Iterat
         rate, peak = _rate(runs), _peak(runs)
         yield {
             "contender": contender.name,
+            "tool": contender.tool,
+            "tools": runs[-1].tools,
             "events": runs[0].events,
             "seconds": round(statistics.median(run.seconds for run in runs), 3),
             "seconds_each": [round(run.seconds, 3) for run in runs],

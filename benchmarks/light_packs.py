@@ -5,18 +5,18 @@ The content of a line is compared by its CRC-32C, as a stream does by 4 bytes of
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from hashlib import blake2b
 from typing import Annotated
 
 import apache_beam as beam
-import google_crc32c
 import msgspec
-import numpy as np
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
+from google_crc32c import value as check
 
+from schemas.content import id_digest
 from schemas.packs import EventPack, RawPack
+from transforms.garbage import settle
 
 __all__ = ["Envelope", "PackLines", "PayloadsOf"]
 
@@ -51,6 +51,7 @@ class PackLines(beam.DoFn):
 
     def setup(self) -> None:
         """Compile the decoder."""
+        settle()
         self._decode = msgspec.json.Decoder(Envelope).decode
 
     def start_bundle(self) -> None:
@@ -59,13 +60,15 @@ class PackLines(beam.DoFn):
 
     def process(self, lines: RawPack) -> Iterator[WindowedValue]:
         """Add the lines to the pack, column by column."""
-        events = [self._decode(line) for line in lines.payloads]
-        # A difference of times has its days and seconds at hand; `timestamp` takes twice as long.
-        spans = [event.event_timestamp - _EPOCH for event in events]
+        events = list(map(self._decode, lines.payloads))
         pack = self._open
-        pack.ids += _digests([event.event_id for event in events])
-        pack.contents += _checksums(lines.payloads)
-        pack.event_times += [(_DAY * span.days + span.seconds) * _SECOND for span in spans]
+        pack.ids += [id_digest(event.event_id) for event in events]
+        pack.contents += [check(line).to_bytes(4, "big") for line in lines.payloads]
+        # A difference of times has its days and seconds at hand.
+        pack.event_times += [
+            (_DAY * (span := event.event_timestamp - _EPOCH).days + span.seconds) * _SECOND
+            for event in events
+        ]
         pack.raw.payloads += self._payloads_of(events)
         if len(pack) >= _MAX_ROWS:
             self.start_bundle()
@@ -74,20 +77,6 @@ class PackLines(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Give out what is left."""
         yield _closed(self._open)
-
-
-def _digests(ids: list[str]) -> list[bytes]:
-    """Return 16 bytes for each id: to ask the digest for so few takes longer than to cut it off."""
-    digests = b"".join([blake2b(each.encode()).digest() for each in ids])
-    cut: list[bytes] = np.frombuffer(digests, "V16")[::4].tolist()
-    return cut
-
-
-def _checksums(lines: list[bytes]) -> list[bytes]:
-    """Return 4 bytes for each line."""
-    sums = np.fromiter(map(google_crc32c.value, lines), ">u4", len(lines))
-    columns: list[bytes] = sums.view("V4").tolist()
-    return columns
 
 
 def _closed(pack: EventPack) -> WindowedValue:

@@ -1,12 +1,12 @@
-"""The most memory that this process has held."""
+"""The most memory that a process has held."""
 
 import resource
 import sys
 from pathlib import Path
 
-__all__ = ["peak_mb"]
+__all__ = ["peak_mb", "peak_mb_of"]
 
-_STATUS = Path("/proc/self/status")
+_PROC = Path("/proc")
 _PEAK = "VmHWM:"
 
 
@@ -15,8 +15,20 @@ def peak_mb() -> float:
 
     On Linux not by `getrusage`: its figure begins with what the process held that started this one.
     """
-    if _STATUS.exists():
-        lines = _STATUS.read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(_PEAK)) / 1_024
+    held = peak_mb_of("self")
+    if held is not None:
+        return held
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / (1_048_576 if sys.platform == "darwin" else 1_024)
+
+
+def peak_mb_of(process: int | str) -> float | None:
+    """Return the greatest resident memory of a process, in MiB.
+
+    None of one that has ended, and where the system does not tell.
+    """
+    try:
+        lines = (_PROC / str(process) / "status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1_024 for line in lines if line.startswith(_PEAK)), None)

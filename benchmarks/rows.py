@@ -7,7 +7,13 @@ from benchmarks.pubsub_load import digest_of_lines
 
 __all__ = ["ROWS"]
 
+_LOOP = "plain Python and msgspec"
 _READ_AVRO = Peer(Contender("ReadFromAvro, json.loads, GroupByKey, Count", "peers.read_avro"), 5)
+
+
+def _bytewax(name: str, module: str) -> Contender:
+    return Contender(name, module, tool="bytewax", apart=True)
+
 
 ROWS = (
     Row(
@@ -15,7 +21,44 @@ ROWS = (
         "dedupe and count per type and minute, batch",
         Input(1_000_000),
         Contender("packed", "bench_distinct_count"),
-        (Peer(Contender("Distinct, json.loads, WindowInto, Count", "peers.distinct_count"), 12),),
+        (
+            Peer(Contender("Distinct, json.loads, WindowInto, Count", "peers.distinct_count"), 15),
+            Peer(Contender("one loop, a set, a counter", "peers.plain_loop", tool=_LOOP), 0.35),
+            Peer(
+                Contender("count(DISTINCT), all cores", "peers.duckdb_count", tool="duckdb"), None
+            ),
+        ),
+        oracles.counts_by_minute,
+    ),
+    Row(
+        "bytewax_count",
+        "dedupe and count per type and minute, batch, beside bytewax",
+        Input(1_000_000),
+        Contender("packed", "bench_distinct_count"),
+        (
+            Peer(_bytewax("state per id, count_final", "peers.bytewax_count"), 3),
+            Peer(_bytewax("16 sets of ids, count_final", "peers.bytewax_shards"), None),
+        ),
+        oracles.counts_by_minute,
+    ),
+    Row(
+        "stream_count",
+        "dedupe with a horizon and counts per type and minute, as streams",
+        Input(1_000_000),
+        Contender("DeduplicatePacks, windows, FnApiRunner", "bench_stream_count"),
+        (
+            Peer(
+                Contender(
+                    "dropDuplicatesWithinWatermark, window, local[2], warm",
+                    "peers.spark_windows",
+                    tool="PySpark structured streaming",
+                    apart=True,
+                ),
+                2,
+            ),
+            Peer(_bytewax("state per id, count_window", "peers.bytewax_windows"), 3),
+            Peer(Contender("ours on Prism, its start included", "bench_stream_count_prism"), None),
+        ),
         oracles.counts_by_minute,
     ),
     Row(
@@ -28,7 +71,7 @@ ROWS = (
                 Contender(
                     "DeduplicatePerKey, state cache off", "peers.deduplicate_per_key_uncached"
                 ),
-                8,
+                10,
             ),
             Peer(
                 Contender("DeduplicatePerKey, as shipped", "peers.deduplicate_per_key"),
@@ -43,7 +86,7 @@ ROWS = (
         "file to cells, shipped features, batch",
         Input(200_000),
         Contender("hot path", "bench_hot_path"),
-        (Peer(Contender("json.loads, state per id, CombinePerKey", "peers.hot_path_naive"), 5),),
+        (Peer(Contender("json.loads, state per id, CombinePerKey", "peers.hot_path_naive"), 8),),
         oracles.hot_path_cells,
     ),
     Row(
@@ -98,6 +141,19 @@ ROWS = (
             ),
         ),
         digest_of_lines,
+    ),
+    Row(
+        "message_to_event",
+        "Pub/Sub's serialised messages to events: checked by contract, and merely parsed",
+        Input(40_000),
+        Contender("raw_pack, read_pack", "bench_message_to_event"),
+        (
+            Peer(
+                Contender("PubsubMessage._from_proto_str, json.loads", "peers.message_to_event"),
+                10,
+            ),
+        ),
+        None,
     ),
     Row(
         "archive",

