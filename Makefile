@@ -10,7 +10,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes \
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo prove test unit bench engines docs site templates graphs fmt lint type lock clean
+.PHONY: help setup services demo prove test unit bench engines chaos fuzz docs site templates graphs fmt lint type lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -48,8 +48,18 @@ engines: setup ## the jobs on a real Flink cluster, and seeded kills (KILLS=n SE
 	$(PY) -m local.flink_engines $(if $(KILLS),--kills=$(KILLS)) $(if $(SEED),--seed=$(SEED)) \
 		$(if $(RECORD),--results=docs/engines)
 
+fuzz: setup ## fuzz what is read, seeded (SEED=n EXECUTIONS=n); RECORD=1 writes docs/fuzz.md
+	$(PY) -m chaos.fuzz $(if $(SEED),--seed=$(SEED)) $(if $(EXECUTIONS),--executions=$(EXECUTIONS)) \
+		$(if $(RECORD),--record)
+
+chaos: services ## faults by seed over simulation and local loop; SEED=n SIMULATIONS=n LOOPS=n RECORD=1
+	$(PY) -m chaos $(if $(SEED),--seed=$(SEED)) \
+		--simulations=$(or $(SIMULATIONS),$(if $(RECORD),10000,500)) \
+		--loops=$(or $(LOOPS),$(if $(RECORD),50,3)) $(if $(RECORD),--record)
+
 docs: setup ## write the generated pages
 	$(PY) -m local.write_docs
+	$(PY) -m console.cost_page
 
 site: setup ## build the pages into build/site, strictly
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
@@ -79,6 +89,7 @@ lock: setup ## renew the hashed pins
 	$(LOCK) 3.10 requirements/emulators-gcs.in -o requirements/emulators-gcs.txt
 	$(LOCK) 3.10 requirements/emulators-go.in -o requirements/emulators-go.txt
 	$(LOCK) 3.11 requirements/emulators-bigquery.in -o requirements/emulators-bigquery.txt
+	$(LOCK) 3.10 requirements/peers.in -o requirements/peers.txt
 
 clean: ## remove what the commands wrote into this folder
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis penstock-report.html
