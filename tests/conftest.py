@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # Without chance the same examples come at each run, so more of them would find nothing more later;
 # the profile `dev` looks for others.
 hypothesis.settings.register_profile(
-    "ci", deadline=None, derandomize=True, database=None, print_blob=True, max_examples=60
+    "ci", deadline=None, derandomize=True, database=None, print_blob=True, max_examples=50
 )
 hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
