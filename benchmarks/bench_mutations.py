@@ -14,6 +14,7 @@ from typing import Any
 
 from google.cloud.bigtable_v2.types import bigtable
 
+from benchmarks.memory import peak_mb
 from schemas.cells import Cell, RowChange
 from transforms.mutation_batch import encode_row
 
@@ -51,8 +52,9 @@ def main(
     given = prepare(changes_of(options.input))
     begun = time.perf_counter()
     built = build(given)
-    seconds = time.perf_counter() - begun
-    found = {"seconds": seconds, "events": len(given), "result": digest_of(read(built))}
+    seconds, most = time.perf_counter() - begun, peak_mb()
+    result = digest_of(read(built))
+    found = {"seconds": seconds, "events": len(given), "peak_mb": most, "result": result}
     each = f"{seconds / len(given) * 1e6:.2f} us a row"
     print(json.dumps(found) if options.json else f"{each}; result {found['result']}")
 
