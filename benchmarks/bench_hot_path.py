@@ -15,11 +15,17 @@ from benchmarks.oracles import digest_of_cells
 from pipelines import hot_path
 from transforms.write_cell_lines import read_cell_lines
 
-__all__ = ["cells_in", "run"]
+__all__ = ["cells_in", "run", "run_job"]
 
 
 def run(path: str) -> Callable[[], str]:
     """Read events and write the cells of their users and sessions."""
+    folder = run_job(path)
+    return lambda: digest_of_cells(_removed(folder))
+
+
+def run_job(path: str, *more: str) -> Path:
+    """Run the job on a file, with more options; return the folder of `cells` and `quarantine`."""
     folder = Path(tempfile.mkdtemp())
     os.environ["BENCHMARK_KEY"] = "k1:pseudonyms-of-invented-people"
     hot_path.run(
@@ -29,9 +35,10 @@ def run(path: str) -> Callable[[], str]:
             f"--quarantine_output={folder / 'quarantine'}",
             "--pseudonym_key=env:BENCHMARK_KEY",
             "--shards=4",
+            *more,
         ]
     )
-    return lambda: digest_of_cells(_removed(folder))
+    return folder
 
 
 def _removed(folder: Path) -> Iterator[tuple[str, str, str, int, str]]:

@@ -1,18 +1,12 @@
 """The suite's hot path on a file of which a part is invalid: cells, and the quarantine."""
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# The job names its engine, which is then imported: that is not timed.
-import apache_beam.runners.portability.fn_api_runner  # noqa: F401
-
-from benchmarks.bench_hot_path import cells_in
+from benchmarks.bench_hot_path import cells_in, run_job
 from benchmarks.contender import digest_of_many, main
 from benchmarks.oracles import digest_of_cells
-from pipelines import hot_path
 from schemas.quarantine_reading import records_of
 
 __all__ = ["MOST_BYTES", "run"]
@@ -23,18 +17,7 @@ MOST_BYTES = 2_048
 
 def run(path: str) -> Callable[[], str]:
     """Read lines, write cells of those that are events, and quarantine the others."""
-    folder = Path(tempfile.mkdtemp())
-    os.environ["BENCHMARK_KEY"] = "k1:pseudonyms-of-invented-people"
-    hot_path.run(
-        [
-            f"--input_files={path}",
-            f"--cells_output={folder / 'cells'}",
-            f"--quarantine_output={folder / 'quarantine'}",
-            "--pseudonym_key=env:BENCHMARK_KEY",
-            f"--max_event_bytes={MOST_BYTES}",
-            "--shards=4",
-        ]
-    )
+    folder = run_job(path, f"--max_event_bytes={MOST_BYTES}")
     return lambda: _digest_of(folder)
 
 

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from local.errors import ServiceError
+from local.processes import StartsAndStops
 
 __all__ = ["Forge", "ForkedJob"]
 
@@ -21,7 +21,7 @@ _ROOT = Path(__file__).parents[1]
 _SAID = 300
 
 
-class Forge:
+class Forge(StartsAndStops):
     """Forks jobs off a process that has imported them, while the block lasts.
 
     Args:
@@ -30,8 +30,9 @@ class Forge:
 
     def __init__(self, log: Path) -> None:
         self._log = log
+        self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> "Forge":
+    def _start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", _MODULE],
@@ -44,14 +45,11 @@ class Forge:
                 start_new_session=True,
             )
         self._answer()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """End the process, and what it has forked."""
+        if self._process is None:
+            return
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         self._process.wait()
@@ -70,14 +68,14 @@ class Forge:
         Raises:
             ServiceError: it is no more.
         """
-        assert self._process.stdin
+        assert self._process and self._process.stdin
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout
+        assert self._process and self._process.stdout
         line = self._process.stdout.readline()
         if not line:
             msg = f"{_MODULE} has ended (log: {self._log})"

@@ -4,7 +4,8 @@ import contextlib
 import socket
 import threading
 import time
-from types import TracebackType
+
+from local.processes import StartsAndStops
 
 __all__ = ["Wire"]
 
@@ -12,7 +13,7 @@ _CHUNK = 65_536
 _BACKLOG = 64
 
 
-class Wire:
+class Wire(StartsAndStops):
     """Forwards every connection to a service, while the block lasts; new ones are let through.
 
     `address` is where it listens. `met` counts how often a fault met what was sent: a fault that
@@ -35,16 +36,11 @@ class Wire:
         self._server = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
         self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
 
-    def __enter__(self) -> "Wire":
+    def _start(self) -> None:
         threading.Thread(target=self._accept, daemon=True).start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Close the port and break every connection."""
         # Closing alone does not wake a thread that accepts.
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)

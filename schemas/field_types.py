@@ -2,6 +2,8 @@
 
 import msgspec
 
+from schemas.declaration_error import in_one_line
+
 __all__ = ["CONTAINERS", "ContractError", "FieldType", "depth", "holds_record"]
 
 CONTAINERS = ("array", "map", "record")
@@ -12,9 +14,7 @@ class ContractError(ValueError):
 
     def __init__(self, file: str, field: str, problem: str, remedy: str) -> None:
         where = f"{file}: {field}" if field else file
-        told = f"{where}: {problem}; {remedy}"
-        # A name in a file may hold line breaks, and what moves a terminal's cursor.
-        super().__init__("".join(each if each.isprintable() else " " for each in told))
+        super().__init__(in_one_line(f"{where}: {problem}; {remedy}"))
 
 
 class FieldType(msgspec.Struct, frozen=True, kw_only=True):
