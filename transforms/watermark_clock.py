@@ -17,6 +17,7 @@ END_OF_TIME = 9223371950454774999
 _GROWTH = 4
 _WIDEST = 16
 _PATIENCE = 1_024
+_MILLISECOND = 1_000
 
 
 class WatermarkClock(msgspec.Struct, array_like=True):
@@ -68,7 +69,14 @@ class WatermarkClock(msgspec.Struct, array_like=True):
         return self._arm(target, bundle) if target < self.pending else None
 
     def fired(self, tick: int, bundle: int = 0) -> int | None:
-        """Note that the timer set at `tick` fired; return the next one, or None at the end."""
+        """Note that the timer set at `tick` fired; return the next one, or None at the end.
+
+        Engines cut timers to milliseconds. One that fires earlier than that tells nothing of the
+        watermark, and is set again: Beam's FnApiRunner hands the timers of one step to another that
+        is fused with it, and a clock that took over a time before all events would never catch up.
+        """
+        if tick + _MILLISECOND <= self.pending < MAX_MICROS:
+            return self._arm(self.pending, bundle)
         self.lower = max(self.lower, tick)
         self.pending = self.bound = MAX_MICROS
         idle, widest = self.lower - self.since, _WIDEST * self.tick

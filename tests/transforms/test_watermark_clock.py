@@ -105,6 +105,24 @@ def test_a_jump_to_the_end_of_time_costs_some_hundred_timers():
     assert clock.is_idle()
 
 
+@given(st.integers(MIN_MICROS, 1_700_000_000_000_000 - 1_000))
+def test_a_timer_that_is_not_the_clocks_own_is_no_news_of_the_watermark(foreign):
+    clock = WatermarkClock(tick=1_000)
+    due = clock.seen(1_700_000_000_000_000, bundle=1)
+    assert clock.fired(foreign, bundle=2) == due
+    assert clock.lower == MIN_MICROS
+    clock.seen(due, bundle=2)
+    assert clock.bound == MAX_MICROS
+    assert clock.fired(due, bundle=3) == due + 1_000
+
+
+def test_a_timer_cut_to_milliseconds_is_the_clocks_own():
+    clock = WatermarkClock(tick=1_000)
+    assert clock.seen(1_234_567, bundle=1) == 1_234_567
+    assert clock.fired(1_234_000) == 1_235_000
+    assert clock.lower == 1_234_000
+
+
 def test_a_clock_at_rest_starts_again_where_it_stopped():
     clock = WatermarkClock(TICK)
     clock.fired(clock.seen(1_000, bundle=1))
