@@ -1,5 +1,6 @@
 """Growth curves: what is fitted, what is counted, what is drawn; contenders give right results."""
 
+import copy
 import json
 
 import pytest
@@ -28,8 +29,8 @@ def own_cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture
-def grown(monkeypatch):
+@pytest.fixture(scope="module")
+def measured():
     """Measure with contenders that take a second, and 10 us, 30 bytes and a mutation an event."""
 
     def run(contender, path):
@@ -42,8 +43,14 @@ def grown(monkeypatch):
         result = work.oracle(path)
         return Measured(seconds, events, result, 9.0, held, seconds, {}, figures)
 
-    monkeypatch.setattr(growth, "run_once", run)
-    return lambda: growth.measure(500)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(growth, "run_once", run)
+        return growth.measure(500)
+
+
+@pytest.fixture
+def grown(measured):
+    return copy.deepcopy(measured)
 
 
 @given(
@@ -105,7 +112,7 @@ def test_the_last_word_on_each_tile_counts_and_only_of_one_feature_and_entity():
 
 
 def test_both_curves_are_measured_on_all_works_and_the_exponents_are_those_of_the_work(grown):
-    document = grown()
+    document = grown
     assert [curve["over"] for curve in document["curves"]] == ["events", "users"]
     events, users = (curve["exponents"] for curve in document["curves"])
     for each in events:
@@ -115,17 +122,15 @@ def test_both_curves_are_measured_on_all_works_and_the_exponents_are_those_of_th
     assert {each["work"] for each in events} == set(NAMES)
 
 
-def test_a_wrong_result_ends_a_curve(grown, monkeypatch):
-    right = growth.run_once
-    monkeypatch.setattr(
-        growth, "run_once", lambda *of: right(*of)._replace(result="something else")
-    )
+def test_a_wrong_result_ends_a_curve(monkeypatch):
+    wrong = Measured(1.0, 500, "something else", 9.0, 150.0, 1.0, {}, {})
+    monkeypatch.setattr(growth, "run_once", lambda *_: wrong)
     with pytest.raises(BenchmarkError, match="growth: the result of dedupe and count, batch is"):
-        grown()
+        growth.measure(500)
 
 
 def test_what_grows_faster_than_wanted_is_told_plainly(grown):
-    document = grown()
+    document = grown
     assert growth.told(document).endswith(f"target {growth.TARGET}.")
     assert "above" not in growth_plots.table(document)
     document["curves"][0]["exponents"][0]["exponent"] = 1.2
@@ -134,7 +139,7 @@ def test_what_grows_faster_than_wanted_is_told_plainly(grown):
 
 
 def test_every_point_is_drawn(grown):
-    [curve, _] = grown()["curves"]
+    [curve, _] = grown["curves"]
     panels = [
         panel for row in growth_plots.chart(curve, NAMES)["vconcat"] for panel in row["hconcat"]
     ]

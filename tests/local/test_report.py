@@ -26,6 +26,7 @@ def page(monkeypatch):
     return lambda facts: Page(report_page(facts))
 
 
+@pytest.mark.engine
 def test_the_page_is_whole_needs_no_network_and_is_not_too_large_for_a_phone():
     text = report_page(any_facts())
     assert len(text.encode()) < 5_000_000
