@@ -1,5 +1,6 @@
 """What a seed runs on: services that stand for many seeds, and proxies and jobs of its own."""
 
+import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from chaos.fork_server import ForkServer
 from chaos.loop_calls import HeldBigtable
-from chaos.loop_jobs import Forge, ForkedJob
+from chaos.loop_jobs import ForkedJob
 from chaos.loop_plan import ARCHIVE, CURATE, HOT_PATH, WINDOWS, LoopPlan
 from chaos.loop_pubsub import WatchedPubsub
 from chaos.loop_stream import BACKLOG, HORIZON
@@ -52,7 +54,7 @@ class Services:
     """The services of all seeds, whose addresses are in the environment of this process."""
 
     environ: Mapping[str, str]
-    forge: Forge
+    forks: ForkServer
     prism: Path
     data: Path
     metrics: Path
@@ -79,14 +81,14 @@ def services(folder: Path) -> Iterator[Services]:
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, data, ignore_errors=True)
         # Before there is a client in this process: a fork would have its channels and not threads.
-        forge = stack.enter_context(Forge(folder / "forge.log"))
+        forks = stack.enter_context(ForkServer("chaos.loop_forge", folder / "forks.log"))
         names = ("bigtable", "pubsub", "storage")
         local = stack.enter_context(LocalServices(names, logs=folder, data=data))
         environ = {**local.variables, KEY_VARIABLE: secrets.token_hex(32)}
         stack.enter_context(exported(environ))
         at = local.addresses
         yield Services(
-            *(environ, forge, prism, data, metrics),
+            *(environ, forks, prism, data, metrics),
             PubsubEmulator(at["pubsub"], local.pubsub),
             BigtableEmulator(at["bigtable"]),
             StorageEmulator(at["storage"]),
@@ -199,8 +201,10 @@ class Stage:
         if "storage" in at:
             environ["STORAGE_EMULATOR_HOST"] = f"http://{at['storage']}"
         log = self.folder / f"{name}.log"
-        given = {**self.services.environ, **environ}
-        started = self.services.forge.start(f"pipelines.{module or job}", argv, given, log)
+        given = {**os.environ, **self.services.environ, **environ}
+        forks = self.services.forks
+        pid = forks.start([f"pipelines.{module or job}", *argv], given, log)
+        started = ForkedJob(forks, pid, log)
         self._stack.callback(started.kill)
         return started
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from local.processes import ServiceProcess
-from tests.forked_jobs import ForkServer, forking
+from tests.forked_jobs import forking
 
 pytestmark = [
     pytest.mark.engine,
@@ -20,9 +20,9 @@ LINE = {"event_id": "e", "event_type": "click", "event_details": {}}
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, fork_server):
     """Give a function that starts a job by a fork; nothing runs afterwards."""
-    server, started = ForkServer(), []
+    started = []
 
     def start(module, *arguments, **environ):
         log = tmp_path / f"{len(started)}.log"
@@ -30,11 +30,10 @@ def start(tmp_path):
         started.append(ServiceProcess(command, log, {**os.environ, **environ}))
         return started[-1]
 
-    with forking(server):
+    with forking(fork_server):
         yield start
-    for each in started:
-        each.stop()
-    server.stop()
+        for each in started:
+            each.stop()
 
 
 def eventually(holds):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.loop_jobs import Forge, ForkedJob
+from chaos.fork_server import ForkServer
+from chaos.loop_jobs import ForkedJob
 
 _WRITES = """
 import sys
@@ -24,7 +25,7 @@ def test_a_disk_is_full_for_one_process_and_only_for_a_while(tmp_path: Path):
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        job = ForkedJob(Forge(tmp_path / "log"), process.pid, tmp_path / "log")
+        job = ForkedJob(ForkServer("chaos.loop_forge"), process.pid, tmp_path / "log")
 
         def write(name: str) -> str:
             process.stdin.write(f"{tmp_path / name}\n")
@@ -44,4 +45,4 @@ def test_a_disk_is_full_for_one_process_and_only_for_a_while(tmp_path: Path):
 def test_last_words_are_the_last_line_that_says_something(tmp_path: Path):
     log = tmp_path / "log"
     log.write_text("first\nwhy it failed\n\n")
-    assert ForkedJob(Forge(log), 0, log).last_words() == "why it failed"
+    assert ForkedJob(ForkServer("chaos.loop_forge"), 0, log).last_words() == "why it failed"
