@@ -26,6 +26,7 @@ from local.flink_batch import BatchRun, EngineRuns, write_events
 from local.flink_build import obtain_flink
 from local.flink_cluster import FlinkCluster
 from local.flink_kills import KilledRun, KillPlan
+from local.flink_overtaken import EVENTS, overtaken
 from local.flink_page import write_page
 from local.flink_results import KillRecord, add_stream, batch_document, summary
 from local.flink_stream import EXACT, KEY_VARIABLE, PLAIN, AckCount, HotPathOnFlink
@@ -39,6 +40,7 @@ _RESULTS = Path("build") / "engines"
 _SETTINGS = {"exact": EXACT, "plain": PLAIN}
 _BATCH_EVENTS = 2_000
 _PARTS = ("batch", "streaming", "kills")
+_WATERMARK = "watermark"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--events", type=int, default=2_000, help="messages of each kill's stream")
     parser.add_argument("--seconds", type=float, default=40.0, help="in which they are published")
     parser.add_argument("--settings", choices=_SETTINGS, default="exact", help="docs/engines.md")
-    parser.add_argument("--only", choices=_PARTS, help="one of the parts")
+    parser.add_argument("--only", choices=(*_PARTS, _WATERMARK), help="one of the parts")
     parser.add_argument("--results", type=Path, default=_RESULTS, help="folder for JSON")
     return parser
 
@@ -93,6 +95,8 @@ def _run(given: argparse.Namespace) -> int:
         if "streaming" in parts:
             folder = cluster.folder / "streaming"
             streams = _streaming(StreamingRuns(pubsub, acks, environ, folder, _say), cluster, given)
+        if _WATERMARK in parts:
+            return _overtaken(cluster, given)
         if "kills" in parts:
             seeds = range(given.seed, given.seed + given.kills)
             for seed in seeds:
@@ -141,6 +145,13 @@ def _streaming(
         told.append(tell())
         add_stream(given.results / "streaming.json", told[-1])
     return told
+
+
+def _overtaken(cluster: FlinkCluster, given: argparse.Namespace) -> int:
+    _say(f"emitting {EVENTS} events, none of them late, into windows without lateness")
+    lost = overtaken(cluster, _SETTINGS[given.settings], cluster.folder / _WATERMARK)
+    _say(f"engines: {lost} of {EVENTS} events are in no window, with the settings {given.settings}")
+    return 1 if lost else 0
 
 
 def _record(run: KilledRun, record: KillRecord) -> None:

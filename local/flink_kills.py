@@ -3,8 +3,7 @@
 import os
 import signal
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,11 +14,12 @@ from local.errors import ServiceError
 from local.flink_cluster import FlinkCluster
 from local.flink_rest import Checkpoints
 from local.flink_stream import AckCount, HotPathOnFlink
+from local.flink_verdict import miscounted, verdict
 from local.resources import BigtableEmulator, PubsubEmulator
 from local.tables import read_table
 from schemas.bigtable_table import TableName
 
-__all__ = ["KINDS", "Kill", "KillPlan", "KilledRun", "miscounted"]
+__all__ = ["KINDS", "Kill", "KillPlan", "KilledRun"]
 
 KINDS = ("task_manager", "machine", "worker")
 """A TaskManager alone; one with its Python workers; a Python worker alone."""
@@ -202,14 +202,12 @@ class KilledRun:
         wrong = list(differences(truth, cells))
         lost, duplicate = miscounted(truth, cells)
         acknowledged = self.acks.of(self._subscription)
-        verdict = "fell short" if wrong else "exact"
-        if not wrong and acknowledged < self.events:
-            verdict = "exact, not all acknowledged"
+        restored = self._checkpoints().restored
         at, completed, acknowledged_then = self._then
         return Kill(
             self.plan.seed, self.plan.kind, at, completed, acknowledged_then, self.events,
-            acknowledged, self._checkpoints().restored, lost, duplicate, len(wrong), seconds,
-            verdict,
+            acknowledged, restored, lost, duplicate, len(wrong), seconds,
+            verdict(len(wrong), self.events - acknowledged, restored),
         )  # fmt: skip
 
     def _has_checkpoints(self) -> bool:
@@ -226,31 +224,3 @@ class KilledRun:
             )
         self._process.stop()
         self.cluster.wait_for_task_managers()
-
-
-def miscounted(truth: Mapping[str, Any], cells: Iterable[Found]) -> tuple[int, int]:
-    """Return how many events are missing and too many, by the feature of which most are.
-
-    A tile's version tells how many events it counts, so a value need not be read. Rows that ids in
-    conflict touch are left out.
-    """
-    lengths = truth["tile_ms"]
-    held: dict[tuple[str, str, int], int] = defaultdict(int)
-    for key, family, name, timestamp, _ in cells:
-        length = lengths.get(key.split("#")[1], {}).get(name) if family == "t" else None
-        if length:
-            start, count = divmod(timestamp // 1_000, length)
-            place = (key, name, start * length)
-            held[place] = max(held[place], count)
-    lost: Counter[str] = Counter()
-    surplus: Counter[str] = Counter()
-    for key, (row, *others) in truth["rows"].items():
-        tiles = {} if others or "if" in row else row["tiles"]
-        for name, of_feature in tiles.items():
-            # One feature of one entity counts an event once; of two entities both may.
-            counting = f"{key.split('#')[1]}.{name}"
-            for start, content in of_feature.items():
-                missing = content["n"] - held[key, name, int(start)]
-                lost[counting] += max(0, missing)
-                surplus[counting] += max(0, -missing)
-    return max(lost.values(), default=0), max(surplus.values(), default=0)

@@ -127,6 +127,7 @@ class StreamingRuns:
             self._wait(runs, job, "the job did not run")
 
             def strike() -> None:
+                self._wait(lambda: bool(cluster.workers()), job, "there was no Python worker")
                 os.kill(cluster.workers()[0], signal.SIGKILL)
                 name = rest.running_job() or ""
                 self._wait(lambda: rest.checkpoints(name).restored > 0, job, "nothing restored")

@@ -13,10 +13,11 @@ from local.chance import Chance
 from local.demo_stream import HORIZON_SECONDS
 from local.errors import ServiceError
 from local.flink_batch import BatchRun
-from local.flink_kills import KINDS, Kill, KillPlan, miscounted
+from local.flink_kills import KINDS, Kill, KillPlan
 from local.flink_page import write_page
 from local.flink_results import KillRecord, batch_document, summary
 from local.flink_stream import EXACT, AckCount
+from local.flink_verdict import miscounted, verdict
 from pipelines.hot_path_arguments import HotPathOptions
 from pipelines.options import parse_options
 
@@ -94,6 +95,14 @@ def test_the_settings_of_flink_pass_the_jobs_command_line():
     assert options.view_as(HotPathOptions).horizon == "21600s"
     # The job server tells its options when the job is handed over; Beam reads them then.
     assert set(EXACT) <= set(options._flags)
+
+
+@given(st.integers(0, 3), st.integers(-3, 3), st.integers(0, 3))
+def test_a_kill_is_exact_where_nothing_is_wrong_all_is_acknowledged_and_flink_restored(
+    wrong, missing, restored
+):
+    good = not wrong and missing <= 0 and restored > 0
+    assert (verdict(wrong, missing, restored) == "exact") is good
 
 
 def test_kills_are_kept_by_seed_and_those_of_other_versions_are_not(tmp_path, monkeypatch):
