@@ -77,7 +77,7 @@ def _bigquery(host: str, port: int, data: Path, environ: Environ) -> list[str]:
 
 def _expansion(_host: str, port: int, data: Path, environ: Environ) -> list[str]:
     java, jar = java_command(environ), str(expansion_jar(environ))
-    # Expanded graphs are looked at and never run: of the 160 MB that workers would need the launch
+    # Expanded graphs are looked at and never run: of the 180 MB that workers would need the launch
     # would keep a copy for each table.
     nothing = data / "nothing.jar"
     nothing.touch()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["guard"]
+__all__ = ["end_with_parent", "guard"]
 
 _PR_SET_PDEATHSIG = 1
 _PATIENCE_SECONDS = 1.0
@@ -29,7 +29,7 @@ def guard(parent: int, command: Sequence[str]) -> int:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            preexec_fn=_end_with_guardian,  # noqa: PLW1509
+            preexec_fn=end_with_parent,  # noqa: PLW1509
         )
         while child.poll() is None and os.getppid() == parent:
             _wait(child, 0.2)
@@ -75,8 +75,8 @@ def _sweep() -> None:
         os.killpg(0, signal.SIGTERM)
 
 
-def _end_with_guardian() -> None:
-    # Where the kernel offers it, the command ends even if the guardian itself is killed.
+def end_with_parent() -> None:
+    """Have this process killed with the one that started it, where the kernel offers it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -70,8 +70,9 @@ of them are in the image (`runtime`), and which only help to build and test. Wri
 [a test](../tests/security/test_licences.py) fails where a pin is missing here, where an installed
 package says otherwise, or where a licence is none of those at the end. The Go modules of the local
 services (`local/go/`) and what Maven fetches for the Java ones are pinned by their own files, built
-in the user's cache folder, and never part of the image; those of Google, Apache Beam and Flink are
-under Apache-2.0 as well, and what they bring along is not listed.
+in the user's cache folder, and no part of the image but for Beam's expansion service
+[where it is asked for](templates.md#java-in-the-image); those of Google, Apache Beam, Flink and
+Kafka are under Apache-2.0 as well, and what they bring along is not listed.
 
 | package | licence | pinned for |
 |---|---|---|

@@ -31,7 +31,9 @@ def prepare(print_line: Callable[[str], None]) -> None:
             print_line("Beam's expansion service: is built, once; this takes a minute or two")
         print_line(f"Beam's expansion service: {expansion_jar()}")
     except MissingServiceError as error:
-        print_line(f"not here, and needed for the test of the Storage Write API only: {error}")
+        print_line(
+            f"not here, and needed for the tests of the Storage Write API and Kafka only: {error}"
+        )
     try:
         print_line(f"official Pub/Sub emulator: {java_pubsub()[-1]}")
     except MissingServiceError as error:

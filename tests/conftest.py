@@ -17,6 +17,7 @@ import hypothesis
 import pytest
 from objsize import traverse
 
+from chaos.fork_server import ForkServer
 from local.binaries import prism_binary as obtain_prism
 from local.pubsub_kind import chosen_kind
 from local.services import (
@@ -28,7 +29,7 @@ from local.services import (
     exported,
 )
 from tests import remembered_beam
-from tests.forked_jobs import ForkServer, forking
+from tests.forked_jobs import forking
 from tests.network_guard import guard
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def expansion_service(running: Callable[..., LocalServices]) -> str:
     try:
         return running("expansion").addresses["expansion"]
     except MissingServiceError as error:
-        return pytest.fail(f"NOT TESTED, the Storage Write API: {error}", pytrace=False)
+        return pytest.fail(f"NOT TESTED, the Storage Write API and Kafka: {error}", pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -229,9 +230,8 @@ def pubsub_emulator(
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
     """Give a process that has imported Beam, for `forked_jobs`."""
-    server = ForkServer()
-    yield server
-    server.stop()
+    with ForkServer("tests.forked_jobs") as server:
+        yield server
 
 
 @pytest.fixture

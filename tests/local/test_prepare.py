@@ -71,7 +71,7 @@ def test_the_expansion_service_is_announced_and_its_absence_is_said(machine):
     machine.setattr(module, "expansion_jar", missing)
     prepare(lines.append)
     assert lines[-2] == (
-        "not here, and needed for the test of the Storage Write API only: install it"
+        "not here, and needed for the tests of the Storage Write API and Kafka only: install it"
     )
 
 
