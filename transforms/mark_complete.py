@@ -59,7 +59,7 @@ class MarkComplete(beam.PTransform[PCollection[str], PCollection[int]]):
         source: as given to `WriteArchive`.
         every: seconds between two looks, a millisecond or more.
         pause: seconds for which a look waits for the end of the input; at most `every`.
-        clock: seconds since the epoch.
+        clock: seconds since the epoch; that of the engine may be ahead of it.
     """
 
     path: str

@@ -29,7 +29,7 @@ class Confirmed(NamedTuple):
     look: int | None = None
     """When to look next, in event time."""
     again: int | None = None
-    """When to ask again, by the clock: the engine has called too early."""
+    """When to ask again, by the engine's clock: it has called too early."""
 
 
 class Looks(msgspec.Struct, array_like=True):
@@ -50,6 +50,8 @@ class Looks(msgspec.Struct, array_like=True):
     due: int = 0
     passed: int | None = None
     ended: bool = False
+    ahead: int = 0
+    """By how much the engine's clock was ahead of ours when it last called."""
 
     @property
     def is_new(self) -> bool:
@@ -69,20 +71,25 @@ class Looks(msgspec.Struct, array_like=True):
         return target
 
     def fired(self, passed: int, now: int) -> int | None:
-        """Note that the watermark is at `passed` or beyond; return when to confirm it."""
+        """Note that the watermark is at `passed` or beyond; return when to confirm it.
+
+        `now` and `due` are by our clock, what is returned by the engine's.
+        """
         if self.ended or self.candidate is not None:
             return None
         self.look, self.candidate, self.due = None, passed, now + self.pause
-        return self.due
+        return self.due + self.ahead
 
     def confirmed(self, now: int) -> Confirmed:
         """Note that the pause is over; return what to do."""
         if self.candidate is None:
             return Confirmed()
+        # The engine's clock is where it was asked to call, or further. A smaller value counts too:
+        # the key may be with another worker by now, whose clock is right.
+        self.ahead = max(0, self.due + self.ahead - now)
         if now < self.due - self.pause // 2:
             # Some engines call at once when their input has ended: the sentinel is on its way then.
-            # The clock of others is ahead of ours: by as much as they are too early.
-            return Confirmed(again=2 * self.due - now)
+            return Confirmed(again=self.due + self.ahead)
         passed, self.candidate = self.candidate, None
         self.passed = passed
         self.look = next_look(passed, now, self.every)

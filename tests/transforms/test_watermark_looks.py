@@ -141,8 +141,31 @@ def test_a_pause_that_the_engine_calls_off_early_is_waited_for():
     looks.seen(100)
     assert looks.fired(60, now=105) == 115
     assert looks.confirmed(now=105) == Confirmed(again=125)
+    assert looks.confirmed(now=105) == Confirmed(again=135)
     # A clock that differs a little from the engine's must not stop the marker.
     assert looks.confirmed(now=113) == Confirmed(passed=60, look=120)
+
+
+AHEAD = st.integers(0, 1_800)
+
+
+@given(AHEAD, AHEAD, st.sampled_from([SECOND, 10 * SECOND]))
+def test_a_worker_whose_clock_is_behind_the_engines_is_asked_a_few_times(ahead, then, pause):
+    """The engine calls as soon as its own clock allows; a call takes a millisecond."""
+    looks, now = Looks(60 * SECOND, pause), NOW
+    # After some looks the key moves to a worker whose clock is another.
+    for skew in (ahead * SECOND, then * SECOND):
+        calls = 0
+        for _ in range(4):
+            at = now = now + 60 * SECOND
+            asked, found = looks.fired(now - SECOND, now), Confirmed()
+            while found.passed is None:
+                now = max(now + 1_000, asked - skew)
+                found, calls = looks.confirmed(now), calls + 1
+                asked = found.again
+            later = max(0, ahead - then) * SECOND
+            assert at + pause // 2 <= now <= at + pause + later + SECOND
+        assert calls <= 2 * skew // pause + 4
 
 
 def test_an_older_entry_brings_the_look_forward_but_never_behind_what_was_passed():
