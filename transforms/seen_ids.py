@@ -4,19 +4,25 @@ An id is kept with 4 bytes of its content in a bucket of time, and leaves with i
 What is saved is a log of packed changes, whose entries may be read back in any order.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from struct import Struct
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from sys import byteorder
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.events import MIN_MICROS
+from transforms.id_table import IdRows, IdTable
+from transforms.seen_log import ROW_BYTES, LogSize, bytes_of, log_of, rows_of, segment, segments
+from transforms.slot_groups import SlotGroups, by_slot
 
 __all__ = ["Anchor", "Retention", "SeenIds", "Verdict"]
 
-_ROW = Struct(">16sI")
-_CHECK_BITS = 32
-_CHECK_MASK = (1 << _CHECK_BITS) - 1
-_CHUNK_BYTES = 256 * 1024
+_Numbers: TypeAlias = NDArray[np.int64]
+
+_CHECK_BYTES = 4
+_FEW = 20
+_MOST = (1 << 63) - 1
 _TICKS_PER_HORIZON = 32
 _UNDATED_HORIZONS = 8
 
@@ -63,16 +69,6 @@ class Verdict(NamedTuple):
     distances: list[int]
 
 
-@dataclass
-class _Log:
-    size: int = 0
-    entries: int = 0
-
-    def add(self, entry: bytes) -> None:
-        self.size += len(entry) + len(_varint(len(entry)))
-        self.entries += 1
-
-
 class SeenIds:
     """Ids by bucket, each kept until the watermark has passed its anchor + horizon.
 
@@ -86,7 +82,7 @@ class SeenIds:
     or past the newest publish time where that is later.
 
     Buckets are numbered slots: twice the bucket's number, plus one if undated. In memory an id
-    takes about 150 bytes (a dict entry, and the packed row for the next snapshot).
+    takes about 40 bytes (`IdTable`).
 
     >>> seen = SeenIds(Retention.of(horizon=32_000_000, max_future=0))
     >>> verdict, _ = seen.admit([b"a" * 16] * 2, [b"same"] * 2, [0, 0], Anchor(0, dated=True))
@@ -99,23 +95,24 @@ class SeenIds:
 
     def __init__(self, retention: Retention) -> None:
         self._retention = retention
-        self._known: dict[bytes, int] = {}
-        self._rows: dict[int, bytearray] = {}
-        self._log = _Log()
+        self._table = IdTable()
+        self._groups = SlotGroups()
+        self._log = LogSize()
         self._moved = False
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._groups)
 
     @classmethod
     def load(cls, retention: Retention, entries: Iterable[bytes], lower: int) -> "SeenIds":
         """Read the log back, in any order; what has expired at watermark `lower` is passed over."""
-        seen = cls(retention)
+        seen, kept = cls(retention), list[tuple[int, bytes]]()
         for entry in entries:
             seen._log.add(entry)
-            for slot, rows in _segments(entry):
-                if seen._expiry(slot) > lower:
-                    seen._keep(slot, rows)
+            kept += (each for each in segments(entry) if seen._expiry(each[0]) > lower)
+        sizes = [len(rows) // ROW_BYTES for _, rows in kept]
+        slots = np.repeat(np.array([slot for slot, _ in kept], np.int64), sizes)
+        seen._claim(rows_of(b"".join(rows for _, rows in kept)), slots)
         return seen
 
     def admit(
@@ -130,28 +127,22 @@ class SeenIds:
         The first row with an id is unique; a later one is a duplicate if the first 4 bytes of its
         content are the same, else a conflict. Distances are exact to a tick.
         """
-        known, tick = self._known, self._retention.tick
+        if len(ids) < _FEW:
+            return self._admit_few(zip(ids, contents, event_times, strict=True), arrival)
         first, last = self._range(arrival)
-        undated = not arrival.dated
-        verdict = Verdict([], [], [], [])
-        fresh: dict[int, list[bytes]] = {}
-        for row, (identity, content, time) in enumerate(
-            zip(ids, contents, event_times, strict=True)
-        ):
-            bucket = min(max(time // tick, first), last)
-            check = content[:4]
-            value = (bucket * 2 + undated) << _CHECK_BITS | int.from_bytes(check, "big")
-            held = known.get(identity)
-            if held is None:
-                known[identity] = value
-                verdict.unique.append(row)
-                fresh.setdefault(value >> _CHECK_BITS, []).append(identity + check)
-            elif (held ^ value) & _CHECK_MASK:
-                verdict.conflicts.append(row)
-            else:
-                verdict.duplicates.append(row)
-                verdict.distances.append(max(0, bucket - (held >> _CHECK_BITS + 1)) * tick)
-        return verdict, self._append(fresh)
+        buckets = np.minimum(np.maximum(_times(event_times) // self._retention.tick, first), last)
+        rows, slots = IdRows.of(ids, contents), 2 * buckets + (not arrival.dated)
+        owners, fresh = self._claim(rows, slots)
+        verdict = Verdict(fresh.nonzero()[0].tolist(), [], [], [])
+        known = len(verdict.unique)
+        if known < len(ids):
+            rest = (~fresh).nonzero()[0]
+            columns = (column[rest].tolist() for column in (owners, rows.checks, slots))
+            for found in zip(rest.tolist(), *columns, strict=True):
+                self._judge(verdict, self._table.columns, *found)
+        if len(verdict.unique) > known:
+            verdict.unique.sort()
+        return verdict, self._append(rows, slots, verdict.unique)
 
     def date(self, arrival: Anchor) -> None:
         """Give the undated ids this dated anchor: the watermark was below it after they came.
@@ -159,15 +150,18 @@ class SeenIds:
         Only ids of earlier bundles may be undated when this is called.
         """
         first, last = self._range(arrival)
-        for slot in [slot for slot in self._rows if slot & 1]:
-            self._keep(2 * min(max(slot >> 1, first), last), self._rows.pop(slot))
+        for slot in [slot for slot in self._groups.slots() if slot & 1]:
+            self._groups.move(slot, 2 * min(max(slot >> 1, first), last))
             self._moved = True
 
     def drop(self, lower: int) -> None:
         """Forget the buckets that have expired at watermark `lower`."""
-        for slot in [slot for slot in self._rows if self._expiry(slot) <= lower]:
-            for identity, _ in _ROW.iter_unpack(self._rows.pop(slot)):
-                del self._known[identity]
+        for slot in self._groups.slots():
+            if self._expiry(slot) <= lower:
+                self._groups.forget(slot)
+        if 2 * len(self) < len(self._table):
+            self._table.purge(self._groups.kept())
+            self._groups.reuse()
 
     def compact(self) -> list[bytes] | None:
         """Return what the log is to be replaced with, or None while it is compact enough.
@@ -175,13 +169,13 @@ class SeenIds:
         It is replaced when a sixth of it is waste (expired rows, headers), when it has as many
         entries as half its ids, or when undated ids have been dated.
         """
-        least = _ROW.size * len(self._known) + 6 * len(self._rows)
-        crowded = self._log.entries > 64 + len(self._known) // 2
+        least = ROW_BYTES * len(self) + 6 * len(self._groups.slots())
+        crowded = self._log.entries > 64 + len(self) // 2
         wasteful = self._log.size > (least * 6 // 5 + 256 if least else 0)
         if not (self._moved or crowded or wasteful):
             return None
-        self._log, self._moved = _Log(), False
-        snapshot = list(self._snapshot())
+        self._log, self._moved = LogSize(), False
+        snapshot = list(log_of(self._table.rows, self._groups))
         for entry in snapshot:
             self._log.add(entry)
         return snapshot
@@ -196,64 +190,69 @@ class SeenIds:
         horizons = 1 + (slot & 1) * _UNDATED_HORIZONS
         return ((slot >> 1) + 1) * self._retention.tick + horizons * self._retention.horizon
 
-    def _keep(self, slot: int, rows: bytes | bytearray) -> None:
-        self._rows.setdefault(slot, bytearray()).extend(rows)
-        high = slot << _CHECK_BITS
-        self._known.update((identity, high | check) for identity, check in _ROW.iter_unpack(rows))
+    def _make_room(self, more: int) -> None:
+        if self._table.make_room(more, self._groups.kept):
+            self._groups.reuse()
 
-    def _append(self, fresh: dict[int, list[bytes]]) -> bytes:
-        segments = []
-        for slot, parts in fresh.items():
-            rows = b"".join(parts)
-            self._rows.setdefault(slot, bytearray()).extend(rows)
-            segments.append(_segment(slot, rows))
-        entry = b"".join(segments)
+    def _claim(self, rows: IdRows, slots: _Numbers) -> tuple[_Numbers, NDArray[np.bool_]]:
+        """Find the rows in the table; put those that are new into their slots."""
+        self._make_room(len(slots))
+        owners, fresh = self._table.claim(rows)
+        new, groups = owners, self._table.rows.groups
+        if not fresh.all():
+            new, slots = owners[fresh], slots[fresh]
+        for slot, some in by_slot(slots):
+            groups[new[some]] = self._groups.add(slot, len(some))
+        return owners, fresh
+
+    def _admit_few(
+        self, rows: Iterable[tuple[bytes, bytes, int]], arrival: Anchor
+    ) -> tuple[Verdict, bytes]:
+        """Do the same row by row: arrays cost more than they save."""
+        first, last = self._range(arrival)
+        self._make_room(_FEW)
+        claim, held = self._table.claim_one, self._table.columns
+        verdict, fresh = Verdict([], [], [], []), dict[int, list[bytes]]()
+        for row, (identity, content, time) in enumerate(rows):
+            bucket = min(max(time // self._retention.tick, first), last)
+            slot, check = 2 * bucket + (not arrival.dated), content[:_CHECK_BYTES]
+            number = int.from_bytes(check, byteorder)
+            if self._judge(verdict, held, row, claim(identity), number, slot):
+                fresh.setdefault(slot, []).append(identity + check)
+        entry = b"".join(segment(slot, b"".join(parts)) for slot, parts in fresh.items())
+        if entry:
+            self._log.add(entry)
+        return verdict, entry
+
+    def _judge(
+        self, verdict: Verdict, held: IdRows, row: int, owner: int, check: int, slot: int
+    ) -> bool:
+        """Sort a row whose id is in the table; return whether it is new or was forgotten."""
+        first = self._groups.slot(held.groups.item(owner))
+        if first is None:
+            held.checks[owner], held.groups[owner] = check, self._groups.add(slot, 1)
+            verdict.unique.append(row)
+            return True
+        if held.checks.item(owner) != check:
+            verdict.conflicts.append(row)
+        else:
+            verdict.duplicates.append(row)
+            distance = (slot >> 1) - (first >> 1)
+            verdict.distances.append(max(0, distance) * self._retention.tick)
+        return False
+
+    def _append(self, rows: IdRows, slots: _Numbers, unique: list[int]) -> bytes:
+        if len(unique) < len(slots):
+            rows, slots = rows.chosen(np.array(unique, np.int64)), slots[unique]
+        entry = b"".join(segment(slot, bytes_of(rows.chosen(of))) for slot, of in by_slot(slots))
         if entry:
             self._log.add(entry)
         return entry
 
-    def _snapshot(self) -> Iterator[bytes]:
-        chunk = bytearray()
-        for slot, rows in self._rows.items():
-            chunk += _segment(slot, rows)
-            if len(chunk) >= _CHUNK_BYTES:
-                yield bytes(chunk)
-                chunk.clear()
-        if chunk:
-            yield bytes(chunk)
 
-
-def _segment(slot: int, rows: bytes | bytearray) -> bytes:
-    """Pack one slot: its number (zigzag), how many rows, the rows."""
-    number = slot << 1 if slot >= 0 else (-slot << 1) - 1
-    return _varint(number) + _varint(len(rows) // _ROW.size) + rows
-
-
-def _segments(entry: bytes) -> Iterator[tuple[int, bytes]]:
-    position = 0
-    while position < len(entry):
-        number, position = _read_varint(entry, position)
-        count, position = _read_varint(entry, position)
-        end = position + count * _ROW.size
-        yield (-(number + 1 >> 1) if number & 1 else number >> 1), entry[position:end]
-        position = end
-
-
-def _varint(number: int) -> bytes:
-    packed = bytearray()
-    while number > 0x7F:
-        packed.append(number & 0x7F | 0x80)
-        number >>= 7
-    packed.append(number)
-    return bytes(packed)
-
-
-def _read_varint(entry: bytes, position: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = entry[position]
-        position += 1
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return number, position
+def _times(event_times: Sequence[int]) -> _Numbers:
+    try:
+        return np.array(event_times, np.int64)
+    except OverflowError:
+        # Beyond what anything is kept for: any number as far out is cut to the same bucket.
+        return np.array([min(max(time, -_MOST), _MOST) for time in event_times], np.int64)
