@@ -145,7 +145,7 @@ ROWS = (
     Row(
         "message_to_event",
         "Pub/Sub's serialised messages to events: checked by contract, and merely parsed",
-        Input(40_000),
+        Input(200_000),
         Contender("raw_pack, read_pack", "bench_message_to_event"),
         (
             Peer(

@@ -15,11 +15,12 @@ from schemas.event_bounds import EARLIEST, LATEST, MAX_ID_BYTES, fits, out_of_ra
 from schemas.events import RawEvent
 from schemas.field_types import FieldType
 from schemas.normalise import Normalise, compile_normaliser
-from schemas.packs import RawPack
+from schemas.packs import RawPack, without
 from schemas.record_types import Record, event_structs
 from schemas.refusal import Refusal, UnusableError, is_final, refusal_of
 from schemas.rejected import Reason
-from schemas.times import DAY, micros, parse_rfc3339
+from schemas.stamps import is_finer, readable_time
+from schemas.times import DAY, all_micros, micros
 from schemas.usual_events import SHORT, decode_each, has_seven_digits, unusual_rows
 
 __all__ = ["EARLIEST", "MAX_ID_BYTES", "Decoder", "Reading", "Record", "Refusal"]
@@ -27,17 +28,10 @@ __all__ = ["EARLIEST", "MAX_ID_BYTES", "Decoder", "Reading", "Record", "Refusal"
 Reading = tuple[Record, int, str | None]
 """A record, its event time in microseconds, and its drift as JSON text or None."""
 
-
-class _Stamp(msgspec.Struct):
-    """The time as it was written; the strict decoder rounds what is finer than microseconds."""
-
-    event_timestamp: str
-
-
 _IDS = ("event_id", "user_id", "session_id")
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_ATTRIBUTES: dict[str, str] = {}
-_stamp = msgspec.json.Decoder(_Stamp).decode
+_EMPTY = Refusal(Reason.EMPTY_PAYLOAD, "payload: no bytes")
 
 
 class Decoder:
@@ -97,40 +91,61 @@ class Decoder:
         """Return what `read` does of each message, quicker; `now` stands in as in `decode`."""
         # Where the future has no bound of its own, it has that of all events.
         latest = LATEST if now is None else now
-        references = [latest] * len(pack)
-        if pack.publish_times:
-            references = [latest if time is None else time for time in pack.publish_times]
-        payloads, attributes = pack.payloads, pack.attributes or [_NO_ATTRIBUTES] * len(pack)
+        times = pack.publish_times or [None] * len(pack)
+        references = [latest if time is None else time for time in times]
+        payloads, attributes = pack.payloads, pack.attributes
         largest = max(map(len, payloads), default=0)
-        if largest > self._max_bytes or any(ENCODING in each for each in pack.attributes or ()):
-            return [*map(self.read, payloads, attributes, references)]
-        records, failed = decode_each(self._strict, payloads, _DECODE_ERRORS)
+        encoded = any(map(operator.contains, attributes or (), repeat(ENCODING)))
+        if largest <= self._max_bytes and not encoded:
+            return self._read_plain(payloads, references)
+        given = attributes or [_NO_ATTRIBUTES] * len(pack)
+        apart = [
+            row
+            for row, payload in enumerate(payloads)
+            if len(payload) > self._max_bytes or ENCODING in given[row]
+        ]
+        readings = self._read_plain(without(payloads, apart), without(references, apart))
+        for row in apart:
+            readings.insert(row, self.read(payloads[row], given[row], references[row]))
+        return readings
+
+    def _read_plain(self, payloads: list[bytes], references: list[int]) -> list[Reading | Refusal]:
+        """Read payloads of which none is compressed or too large."""
+        errors: list[Exception] = []
+        records, failed = decode_each(self._strict, payloads, _DECODE_ERRORS, errors)
         if not failed:
             return self._judge(records, payloads, references)
-        gone = set(failed)
-        kept = [row for row in range(len(pack)) if row not in gone]
-        columns = [payloads[row] for row in kept], [references[row] for row in kept]
-        readings = self._judge(records, *columns)
-        for row in failed:
-            readings.insert(row, self.read(payloads[row], attributes[row], references[row]))
+        readings = self._judge(records, without(payloads, failed), without(references, failed))
+        for row, error in zip(failed, errors, strict=True):
+            payload = payloads[row]
+            found = self._read_carefully(payload, error, references[row]) if payload else _EMPTY
+            readings.insert(row, found)
         return readings
 
     def _judge(
         self, records: list[Record], payloads: list[bytes], references: list[int]
     ) -> list[Reading | Refusal]:
         """Return the readings of records that the strict decoder gave; for one, see `_accept`."""
-        times = [micros(record.event_timestamp) for record in records]
+        times = all_micros([record.event_timestamp for record in records])
         readings: list[Reading | Refusal] = [*zip(records, times, repeat(None))]
         odd = unusual_rows(records, times, payloads, references, self._max_future)
         for row in odd:
             readings[row] = self._accept(records[row], payloads[row], references[row], None)
-        normalisers = self._normalisers
-        if not normalisers.keys().isdisjoint(map(type, records)):
-            closer = set(odd)
-            for row, record in enumerate(records):
-                if type(record) in normalisers and row not in closer:
-                    readings[row] = self._normalise(record, times[row], None)
+        self._normalise_all(records, readings, set(odd))
         return readings
+
+    def _normalise_all(
+        self, records: list[Record], readings: list[Reading | Refusal], done: set[int]
+    ) -> None:
+        """Bring the details of all records but those that are done into their form."""
+        normaliser_of = self._normalisers.get
+        for row, normalise in enumerate(map(normaliser_of, map(type, records))):
+            if normalise is not None and row not in done:
+                try:
+                    normalise(records[row].event_details)
+                except UnusableError as error:
+                    time = micros(records[row].event_timestamp)
+                    readings[row] = Refusal(error.reason, str(error), time)
 
     def reread(self, payload: bytes, attributes: Mapping[str, str]) -> Record:
         """Decode a payload again that this decoder accepted; `ValueError` for any other."""
@@ -138,8 +153,7 @@ class Decoder:
             known = self._strict(payload)
         except _DECODE_ERRORS:
             return self.reread_whole(payload, attributes)[0]
-        normalise = self._normalisers.get(type(known))
-        return known if normalise is None else normalise(known)
+        return self._normalised(known)
 
     def reread_whole(
         self, payload: bytes, attributes: Mapping[str, str]
@@ -150,8 +164,7 @@ class Decoder:
         except _DECODE_ERRORS:
             plain = self._open(payload, attributes) if ENCODING in attributes else payload
             known, drift = self._reread(plain)
-        normalise = self._normalisers.get(type(known))
-        return (known if normalise is None else normalise(known)), drift
+        return self._normalised(known), drift
 
     def _reread(self, payload: bytes | Refusal) -> tuple[Record, str | None]:
         parted: tuple[Record, bytes, str | None] | Refusal
@@ -177,14 +190,14 @@ class Decoder:
             if isinstance(inflated, Refusal):
                 return inflated
             plain = inflated
-        return plain or Refusal(Reason.EMPTY_PAYLOAD, "payload: no bytes")
+        return plain or _EMPTY
 
     def _read_carefully(
         self, payload: bytes, error: Exception, reference: int | None
     ) -> Reading | Refusal:
         parted = self._part(payload, error)
         if isinstance(parted, Refusal):
-            return msgspec.structs.replace(parted, event_time=_readable_time(payload))
+            return msgspec.structs.replace(parted, event_time=readable_time(payload))
         record, known, drift = parted
         return self._accept(record, known, reference, drift)
 
@@ -208,7 +221,7 @@ class Decoder:
     ) -> Reading | Refusal:
         event_time = micros(record.event_timestamp)
         # An escape may hide a point or a digit.
-        if (has_seven_digits(known) or b"\\" in known) and _is_finer(known):
+        if (has_seven_digits(known) or b"\\" in known) and is_finer(known):
             rule = "event_timestamp: finer than microseconds"
             return Refusal(Reason.BAD_TIMESTAMP, rule, event_time)
         user, session = record.user_id, record.session_id
@@ -224,28 +237,16 @@ class Decoder:
         latest = LATEST if reference is None else reference + self._max_future
         if not EARLIEST <= event_time <= latest or event_time > LATEST:
             return out_of_range(event_time)
-        return self._normalise(record, event_time, drift)
+        try:
+            return self._normalised(record), event_time, drift
+        except UnusableError as error:
+            return Refusal(error.reason, str(error), event_time)
 
-    def _normalise(self, record: Record, event_time: int, drift: str | None) -> Reading | Refusal:
+    def _normalised(self, record: Record) -> Record:
         normalise = self._normalisers.get(type(record))
         if normalise is not None:
-            try:
-                normalise(record)
-            except UnusableError as error:
-                return Refusal(error.reason, str(error), event_time)
-        return record, event_time, drift
-
-
-def _is_finer(payload: bytes) -> bool:
-    fraction = _stamp(payload).event_timestamp[20:27]
-    return len(fraction) == 7 and fraction.isdigit()
-
-
-def _readable_time(payload: bytes) -> int | None:
-    try:
-        return parse_rfc3339(_stamp(payload).event_timestamp)
-    except (ValueError, RecursionError):
-        return None
+            normalise(record.event_details)
+        return record
 
 
 def _normalisers(contracts: Contracts, structs: Mapping[str, Any]) -> dict[Any, Normalise]:
@@ -253,8 +254,7 @@ def _normalisers(contracts: Contracts, structs: Mapping[str, Any]) -> dict[Any, 
     made = {}
     for name, contract in contracts.types.items():
         details = FieldType(kind="record", fields=contract.fields)
-        whole = FieldType(kind="record", fields={"event_details": details})
-        normalise = compile_normaliser(whole, "")
+        normalise = compile_normaliser(details, "event_details")
         if normalise is not None:
             made[structs[name]] = normalise
     return made

@@ -7,6 +7,7 @@ Event types without such fields need nothing, so this is compiled per type.
 from collections.abc import Callable
 from datetime import timezone
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from operator import attrgetter
 from typing import Any
 
 from schemas.field_types import FieldType
@@ -44,17 +45,32 @@ def _compile(field: FieldType, path: str) -> Normalise | None:
 
 def _record(field: FieldType, path: str) -> Normalise | None:
     inside = f"{path}." if path else ""
-    compiled = {
-        name: compile_normaliser(each, inside + name) for name, each in field.fields.items()
-    }
-    steps = [(name, step) for name, step in compiled.items() if step is not None]
+    compiled = {name: _compile(each, inside + name) for name, each in field.fields.items()}
+    floats = [name for name, step in compiled.items() if step is _float]
+    steps = [(name, step) for name, step in compiled.items() if step and step is not _float]
+    if not floats:
+        return _each_field(steps) if steps else None
+    # Zero alone can have a minus: to look for one costs a fifth of going through the fields.
+    read, settle = attrgetter(*floats, floats[0]), _each_field([(name, _float) for name in floats])
+    rest = _each_field(steps) if steps else None
 
     def normalise(record: Any) -> Any:
+        if 0.0 in read(record):
+            settle(record)
+        return record if rest is None else rest(record)
+
+    return normalise
+
+
+def _each_field(steps: list[tuple[str, Normalise]]) -> Normalise:
+    def normalise(record: Any) -> Any:
         for name, step in steps:
-            setattr(record, name, step(getattr(record, name)))
+            value = getattr(record, name)
+            if value is not None and (settled := step(value)) is not value:
+                setattr(record, name, settled)
         return record
 
-    return normalise if steps else None
+    return normalise
 
 
 def _items(items: FieldType, path: str) -> Normalise | None:
@@ -71,12 +87,13 @@ def _items(items: FieldType, path: str) -> Normalise | None:
 
 
 def _float(value: float) -> float:
-    return value + 0.0
+    return value or 0.0
 
 
 def _decimal(field: FieldType, path: str) -> Normalise:
     unit = Decimal((0, (1,), -field.scale))
     context = Context(prec=field.precision, traps=[InvalidOperation, Inexact])
+    quantize = context.quantize
     too_fine = f"more than {field.scale} decimal places"
     too_large = f"more than {field.precision} digits at scale {field.scale}"
 
@@ -84,7 +101,9 @@ def _decimal(field: FieldType, path: str) -> Normalise:
         if not value.is_finite():
             raise UnusableError(Reason.NUMBER_OUT_OF_RANGE, path, "not a number")
         try:
-            return context.plus(value.quantize(unit, context=context))
+            settled = quantize(value, unit)
+            # Of zero alone there is one with a minus, too.
+            return settled or context.plus(settled)
         except Inexact:
             raise UnusableError(Reason.BAD_VALUE, path, too_fine) from None
         except InvalidOperation:
@@ -95,6 +114,8 @@ def _decimal(field: FieldType, path: str) -> Normalise:
 
 def _timestamp(path: str) -> Normalise:
     def normalise(value: Any) -> Any:
+        if value.tzinfo is timezone.utc:
+            return value
         try:
             return value.astimezone(timezone.utc)
         except OverflowError:

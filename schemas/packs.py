@@ -12,7 +12,7 @@ import msgspec
 
 from schemas.events import MIN_MICROS, RawEvent
 
-__all__ = ["EventPack", "RawPack"]
+__all__ = ["EventPack", "RawPack", "without"]
 
 _T = TypeVar("_T")
 
@@ -97,11 +97,11 @@ class RawPack(msgspec.Struct, array_like=True):
     def without(self, rows: Sequence[int]) -> "RawPack":
         """Return the pack of all but the given rows, which ascend."""
         return RawPack(
-            _rest(self.payloads, rows),
-            self.publish_times and _rest(self.publish_times, rows),
-            self.message_ids and _rest(self.message_ids, rows),
-            self.attributes and _rest(self.attributes, rows),
-            self.ordering_keys and _rest(self.ordering_keys, rows),
+            without(self.payloads, rows),
+            self.publish_times and without(self.publish_times, rows),
+            self.message_ids and without(self.message_ids, rows),
+            self.attributes and without(self.attributes, rows),
+            self.ordering_keys and without(self.ordering_keys, rows),
         )
 
 
@@ -144,9 +144,9 @@ class EventPack(msgspec.Struct, array_like=True):
         [b'b']
         """
         return EventPack(
-            _rest(self.ids, rows),
-            _rest(self.contents, rows),
-            _rest(self.event_times, rows),
+            without(self.ids, rows),
+            without(self.contents, rows),
+            without(self.event_times, rows),
             self.raw.without(rows),
             self.watermark,
         )
@@ -170,7 +170,12 @@ def _chosen(column: list[_T], rows: Sequence[int]) -> list[_T]:
     return [*operator.itemgetter(*rows)(column)] if len(rows) > 1 else [column[row] for row in rows]
 
 
-def _rest(column: list[_T], rows: Sequence[int]) -> list[_T]:
+def without(column: list[_T], rows: Sequence[int]) -> list[_T]:
+    """Return all of a column but the given rows, which ascend.
+
+    >>> without(["a", "b", "c"], [1])
+    ['a', 'c']
+    """
     rest: list[_T] = []
     begin = 0
     for row in rows:

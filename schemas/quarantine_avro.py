@@ -3,7 +3,7 @@
 import datetime
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import fastavro
 import msgspec
@@ -40,8 +40,8 @@ QUARANTINE_SCHEMA: dict[str, object] = {
     ],
 }
 _PARSED = fastavro.parse_schema(QUARANTINE_SCHEMA)
-_OF_A_REPLAY = 2
-"""Fields at the end that tell which run refused a record, not what it is."""
+_NO_TIME = _FIRST_ATTEMPT = 0
+"""Stand in an identity for time and number of the handling; of a replay nothing is in it."""
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -52,18 +52,36 @@ def identity(record: Rejected) -> bytes:
     >>> identity(r) == identity(msgspec.structs.replace(r, rejected_at=5, attempt=1))
     True
     """
-    settled = msgspec.structs.replace(record, rejected_at=0, attempt=0)
-    kept = msgspec.structs.astuple(settled)[:-_OF_A_REPLAY]
+    # Built by hand: of a flood of records each is told from all others.
+    kept = (
+        record.step,
+        record.reason,
+        record.detail,
+        record.payload,
+        record.attributes,
+        record.message_id,
+        record.ordering_key,
+        record.event_time,
+        record.publish_time,
+        _NO_TIME,
+        record.job,
+        _FIRST_ATTEMPT,
+    )
     return hashlib.blake2b(_ENCODER.encode(kept), digest_size=16).digest()
 
 
-def to_avro(records: Sequence[Rejected]) -> bytes:
+def to_avro(records: Sequence[Rejected], packed: Iterable[bytes] | None = None) -> bytes:
     """Encode records, deflated; equal records in equal order give equal bytes.
 
     Times outside the years 1 to 9999, which no reader could show, become null (or 0).
+
+    Args:
+        records: what is kept.
+        packed: the same as MessagePack in deterministic order, where that is there already.
     """
     rows = [_row(record) for record in records]
-    marker = hashlib.blake2b(b"".join(map(_ENCODER.encode, records)), digest_size=16).digest()
+    known = map(_ENCODER.encode, records) if packed is None else packed
+    marker = hashlib.blake2b(b"".join(known), digest_size=16).digest()
     file = io.BytesIO()
     fastavro.writer(file, _PARSED, rows, codec="deflate", sync_marker=marker)
     return file.getvalue()
@@ -79,7 +97,8 @@ def from_avro(data: bytes) -> Iterator[Rejected]:
 
 def _row(record: Rejected) -> dict[str, object]:
     row = msgspec.structs.asdict(record)
-    row["attributes"] = dict(sorted(record.attributes.items()))
+    if len(record.attributes) > 1:
+        row["attributes"] = dict(sorted(record.attributes.items()))
     row["event_time"] = _shown(record.event_time)
     row["publish_time"] = _shown(record.publish_time)
     row["rejected_at"] = _shown(record.rejected_at) or 0

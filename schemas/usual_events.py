@@ -17,9 +17,14 @@ has_seven_digits = re.compile(rb"\.\d{7,}[Zz+-]").search
 
 
 def decode_each(
-    decode: Callable[[bytes], Any], payloads: Iterable[bytes], errors: tuple[type[Exception], ...]
+    decode: Callable[[bytes], Any],
+    payloads: Iterable[bytes],
+    errors: tuple[type[Exception], ...],
+    told: list[Exception] | None = None,
 ) -> tuple[list[Any], list[int]]:
     """Return what of the payloads could be decoded, and the places of those that could not.
+
+    The error of each of these is added to `told`.
 
     >>> decode_each(int, [b"7", b"x", b"8"], (ValueError,))
     ([7, 8], [1])
@@ -31,8 +36,11 @@ def decode_each(
         try:
             # A loop in C; an error leaves in the list what came before it.
             records.extend(map(decode, rest))
-        except errors:  # noqa: PERF203 (it ends at once where nothing is refused)
+        except errors as error:  # noqa: PERF203 (it ends at once where nothing is refused)
             failed.append(len(records) + len(failed))
+            if told is not None:
+                # Its traceback would keep all that is decoded until a garbage collection.
+                told.append(error.with_traceback(None))
         else:
             return records, failed
 
@@ -59,9 +67,7 @@ def unusual_rows(
         {
             *_spelt_oddly(payloads),
             *_out_of_bounds(times, references, max_future),
-            *_not_short([record.event_id for record in records]),
-            *_not_short([record.user_id for record in records]),
-            *_not_short([record.session_id for record in records]),
+            *_not_short(records),
         }
     )
 
@@ -78,17 +84,25 @@ def _spelt_oddly(payloads: Sequence[bytes]) -> Iterable[int]:
 def _out_of_bounds(
     times: Sequence[int], references: Sequence[int], max_future: int
 ) -> Iterable[int]:
-    ahead = [*map(sub, times, references)]
-    if min(times) >= EARLIEST and max(times) <= LATEST and max(ahead) <= max_future:
+    ahead = max(map(sub, times, references))
+    if min(times) >= EARLIEST and max(times) <= LATEST and ahead <= max_future:
         return ()
     return [
         row
-        for row, (time, beyond) in enumerate(zip(times, ahead, strict=True))
-        if not EARLIEST <= time <= LATEST or beyond > max_future
+        for row, (time, reference) in enumerate(zip(times, references, strict=True))
+        if not EARLIEST <= time <= LATEST or time - reference > max_future
     ]
 
 
-def _not_short(ids: Sequence[str | None]) -> Iterable[int]:
-    if "" not in ids and max(map(len, filter(None, ids)), default=0) <= SHORT:
+def _not_short(records: Sequence[Any]) -> Iterable[int]:
+    lengths = {len(record.event_id) for record in records}
+    lengths |= {len(user) for record in records if (user := record.user_id) is not None}
+    lengths |= {len(session) for record in records if (session := record.session_id) is not None}
+    if min(lengths) > 0 and max(lengths) <= SHORT:
         return ()
-    return [row for row, each in enumerate(ids) if each is not None and not 0 < len(each) <= SHORT]
+    return [
+        row
+        for row, record in enumerate(records)
+        for each in (record.event_id, record.user_id, record.session_id)
+        if each is not None and not 0 < len(each) <= SHORT
+    ]

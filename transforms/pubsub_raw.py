@@ -14,16 +14,17 @@ from apache_beam.io.gcp.pubsub import ReadFromPubSub
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from schemas.packs import RawPack
+from transforms.pubsub_columns import columns_of
+from transforms.pubsub_wire import parse_entry, parse_one_by_one
 
 __all__ = ["leaves_out_decoding", "raw_pack", "read_serialised"]
 
 _MOST_KNOWN = 4_096
+_WORTH_COLUMNS = 8
+"""Messages from which on to read them together is quicker than one by one."""
 _TRIAL = "projects/some-project/subscriptions/some-name"
-_FIELD = descriptor_pb2.FieldDescriptorProto
-_PACKAGE = "penstock"
 
 
 def read_serialised(subscription: str, timestamp_attribute: str | None) -> ReadFromPubSub | None:
@@ -65,18 +66,32 @@ def raw_pack(serialised: Sequence[bytes]) -> RawPack:
     >>> pack.payloads, pack.message_ids, pack.attributes
     ([b'{}'], ['7'], [{'k': 'v'}])
     """
-    # Parsed as one message that holds them all: one by one they take four times as long.
+    columns = columns_of(serialised) if len(serialised) >= _WORTH_COLUMNS else None
+    if columns is None:
+        return _read_one_by_one(serialised)
+    payloads, entries, ids, times, keys = columns
+    return RawPack(
+        payloads,
+        [*times],
+        ids if any(ids) else None,
+        _attributes(entries),
+        keys if any(keys) else None,
+    )
+
+
+def _read_one_by_one(serialised: Sequence[bytes]) -> RawPack:
+    # Parsed as one message that holds them all: each for itself they take four times as long.
     framed: list[bytes] = [b""] * (2 * len(serialised))
     framed[::2] = map(_FRAMES.__getitem__, map(len, serialised))
     framed[1::2] = serialised
-    messages = _messages(b"".join(framed)).messages[:]
+    messages = parse_one_by_one(b"".join(framed)).messages[:]
     ids = [message.message_id for message in messages]
     keys = [message.ordering_key for message in messages]
     return RawPack(
         [message.data for message in messages],
         _times(messages),
         ids if any(ids) else None,
-        _attributes([message.attributes[:] for message in messages]),
+        _attributes([tuple(message.attributes[:]) for message in messages]),
         keys if any(keys) else None,
     )
 
@@ -113,10 +128,8 @@ def _times(messages: list[Any]) -> list[int | None] | None:
     return times if any(time is not None for time in times) else None
 
 
-def _attributes(columns: list[list[bytes]]) -> list[dict[str, str]] | None:
-    if not any(columns):
-        return None
-    return [_SETS[tuple(entries)] for entries in columns]
+def _attributes(entries: list[tuple[bytes, ...]]) -> list[dict[str, str]] | None:
+    return [*map(_SETS.__getitem__, entries)] if any(entries) else None
 
 
 class _Frames(dict[int, bytes]):
@@ -140,7 +153,7 @@ class _Entries(dict[bytes, tuple[str, str]]):
     def __missing__(self, serialised: bytes) -> tuple[str, str]:
         if len(self) >= _MOST_KNOWN:
             self.clear()
-        entry = _entry(serialised)
+        entry = parse_entry(serialised)
         self[serialised] = found = entry.key, entry.value
         return found
 
@@ -155,47 +168,4 @@ class _Sets(dict[tuple[bytes, ...], dict[str, str]]):
         return found
 
 
-def _parsers() -> tuple[Any, Any]:
-    """Return what parses many messages, and what an entry of their attributes.
-
-    Beside Pub/Sub's own description of a message this one leaves the entries as they are: to take
-    them out of a map of protobuf costs more than all the rest.
-    """
-    file = descriptor_pb2.FileDescriptorProto(
-        name=f"{_PACKAGE}/pubsub_message.proto", package=_PACKAGE, syntax="proto3"
-    )
-    text, many = _FIELD.TYPE_STRING, _FIELD.LABEL_REPEATED
-    _describe(file, "Time", seconds=(1, _FIELD.TYPE_INT64), nanos=(2, _FIELD.TYPE_INT32))
-    _describe(file, "Entry", key=(1, text), value=(2, text))
-    message = _describe(
-        file, "Message", data=(1, _FIELD.TYPE_BYTES), message_id=(3, text), ordering_key=(5, text)
-    )
-    message.field.add(name="attributes", number=2, type=_FIELD.TYPE_BYTES, label=many)
-    _refer(message, "publish_time", 4, "Time", _FIELD.LABEL_OPTIONAL)
-    _refer(file.message_type.add(name="Messages"), "messages", 1, "Message", many)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    found = (pool.FindMessageTypeByName(f"{_PACKAGE}.{name}") for name in ("Messages", "Entry"))
-    messages, entry = map(message_factory.GetMessageClass, found)
-    return messages.FromString, entry.FromString
-
-
-def _describe(file: Any, name: str, **fields: tuple[int, Any]) -> Any:
-    message = file.message_type.add(name=name)
-    for field, (number, kind) in fields.items():
-        message.field.add(name=field, number=number, type=kind, label=_FIELD.LABEL_OPTIONAL)
-    return message
-
-
-def _refer(message: Any, name: str, number: int, kind: str, label: Any) -> None:
-    message.field.add(
-        name=name,
-        number=number,
-        type=_FIELD.TYPE_MESSAGE,
-        type_name=f".{_PACKAGE}.{kind}",
-        label=label,
-    )
-
-
-_messages, _entry = _parsers()
 _FRAMES, _ENTRIES, _SETS = _Frames(), _Entries(), _Sets()

@@ -3,6 +3,7 @@
 The quarantine holds original bytes, so it is as restricted as the raw archive.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from apache_beam.pvalue import PCollection
 
 from schemas.quarantine_avro import from_avro, identity, to_avro
 from schemas.rejected import Rejected
+from schemas.times import DAY
 from transforms.object_names import date_folder
 from transforms.object_store import check_path, read_objects
 from transforms.write_objects import ObjectForm, PackRecords, WriteObjects
@@ -76,7 +78,12 @@ def quarantine_folder(record: Rejected) -> str:
     'step=Decode/dt=1970-01-01'
     """
     time_ = record.rejected_at if record.publish_time is None else record.publish_time
-    return f"step={quote(record.step, safe='')}/{date_folder(time_)}"
+    return _folder(record.step, time_ // DAY)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _folder(step: str, day: int) -> str:
+    return f"step={quote(step, safe='')}/{date_folder(day * DAY)}"
 
 
 def read_quarantine(path: str) -> Iterator[Rejected]:
@@ -111,7 +118,7 @@ def _identity(record: bytes) -> bytes:
 
 
 def _encode(records: Sequence[bytes]) -> bytes:
-    return to_avro([_DECODER.decode(record) for record in records])
+    return to_avro([*map(_DECODER.decode, records)], records)
 
 
 _FORM = ObjectForm(_SUFFIX, _encode, "quarantined", _identity)

@@ -3,13 +3,22 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.content import content_digest
 from schemas.contract import load_contracts
 from schemas.decoder import Decoder
 from schemas.packs import RawPack
 from schemas.refusal import Refusal
 from schemas.sealed_packs import head_of
 from tests.pipelines.messy_events import CONTRACT, LINES, NOW
-from tests.schemas.any_event import SHIPPED, any_view, thing, wire, write_contract, zipped
+from tests.schemas.any_event import (
+    SHIPPED,
+    any_view,
+    every_type,
+    thing,
+    wire,
+    write_contract,
+    zipped,
+)
 from tests.schemas.test_decoder_properties import details
 from transforms.shard_messages import heads_of_messages
 
@@ -84,3 +93,13 @@ def test_digits_of_other_numbers_send_no_event_the_slow_way_and_change_nothing()
     readings = decoder.read_pack(pack, AT)
     assert readings == [decoder.read(payload, {}, AT) for payload in pack.payloads]
     assert not any(isinstance(reading, Refusal) for reading in readings)
+
+
+def test_zero_has_no_minus_whatever_stands_beside_it(tmp_path):
+    decoder = Decoder(load_contracts(write_contract(tmp_path, every_type())))
+    for others in ({}, {"float": 1.5}, {"decimal": "-0", "double": None}, {"part": None}):
+        plain, minus = (
+            wire(thing(**{"double": zero, "float": zero, **others})) for zero in (0.0, -0.0)
+        )
+        one, other = decoder.read_pack(RawPack([plain, minus]), AT)
+        assert content_digest(one[0]) == content_digest(other[0])

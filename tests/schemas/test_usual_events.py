@@ -11,3 +11,11 @@ def test_what_is_refused_is_told_by_its_place_and_leaves_the_others_in_order(pay
     good = [payload for payload in payloads if payload in (b"7", b"-3")]
     refused = [row for row, payload in enumerate(payloads) if payload in (b"x", b"")]
     assert decode_each(int, payloads, (ValueError,)) == ([*map(int, good)], refused)
+
+
+def test_an_error_that_is_told_keeps_nothing_that_was_decoded():
+    told = []
+    decode_each(int, [b"7", b"x"], (ValueError,), told)
+    [error] = told
+    assert isinstance(error, ValueError)
+    assert error.__traceback__ is None
