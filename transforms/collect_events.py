@@ -1,7 +1,7 @@
 """What steps share that collect from events by bundle: when what was collected leaves, and when."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -44,7 +44,9 @@ class CollectEvents(beam.DoFn):
     def setup(self) -> None:
         """Load the key; what is compiled is made here too."""
         settle()
-        self._events = RereadEvents(self._contracts, self._key, self._max_event_bytes)
+        self._events = RereadEvents(
+            self._contracts, self._key, self._max_event_bytes, self._paths()
+        )
 
     def start_bundle(self) -> None:
         """Forget what a bundle left that failed."""
@@ -68,6 +70,10 @@ class CollectEvents(beam.DoFn):
         for collected in self._take():
             yield WindowedValue(collected, self._least, (GlobalWindow(),))
         self._begin()
+
+    @abstractmethod
+    def _paths(self) -> Mapping[str, Collection[str]]:
+        """Return what of the events is read, by event type."""
 
     @abstractmethod
     def _clear(self) -> None:

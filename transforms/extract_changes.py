@@ -18,7 +18,7 @@ from schemas.late import LateEvent
 from schemas.packs import EventPack
 from schemas.rejected import Rejected
 from transforms.collect_events import REJECTED, CollectEvents
-from transforms.feature_program import FeatureProgram
+from transforms.feature_program import FeatureProgram, feature_paths
 from transforms.key_packs import shard_of
 
 __all__ = ["ExtractChanges", "Extracted", "row_shard"]
@@ -64,7 +64,8 @@ class ExtractChanges(beam.PTransform[PCollection[EventPack], Extracted]):
     `rejected.<reason>`.
 
     Errors: an event that dedupe let through and the contracts now refuse, as after an update with
-    other contracts, goes to `rejected`.
+    other contracts, goes to `rejected`, where that is seen in its type or in a field that a feature
+    reads. The other fields are not looked at again.
 
     Args:
         contracts: of all event types.
@@ -119,6 +120,9 @@ class _Extract(CollectEvents):
     def display_data(self) -> dict[str, Any]:
         return {"shards": self._shards}
 
+    def _paths(self) -> dict[str, set[str]]:
+        return {name: feature_paths(self._features, name) for name in self._contracts.types}
+
     def setup(self) -> None:
         super().setup()
         self._program = FeatureProgram(self._contracts, self._features, self._state_span)
@@ -130,17 +134,21 @@ class _Extract(CollectEvents):
         """Add all rows of a pack; yield those that leave by another way."""
         late_before = pack.watermark - self._horizon
         late = refused = 0
-        for row, record in enumerate(self._events.records(pack)):
-            if record is None:
-                refused += 1
-                yield self._rejected(pack, row)
-                continue
-            event_time = pack.event_times[row]
-            is_late = event_time < late_before
-            self._program.add(record, event_time, is_late)
-            if is_late:
-                late += 1
-                yield TaggedOutput(_LATE, self._events.whole(record, pack, row))
+        records, times = self._events.records(pack), pack.event_times
+        if None not in records and min(times, default=late_before) >= late_before:
+            self._program.add_all(records, times)
+        else:
+            for row, (record, event_time) in enumerate(zip(records, times, strict=True)):
+                is_late = event_time < late_before
+                whole = self._events.whole(pack, row) if is_late else None
+                if record is None or (is_late and whole is None):
+                    refused += 1
+                    yield self._rejected(pack, row)
+                    continue
+                self._program.add(record, event_time, is_late)
+                if whole is not None:
+                    late += 1
+                    yield TaggedOutput(_LATE, self._events.late(whole))
         self._late.inc(late)
         self._accepted.inc(len(pack) - late - refused)
 

@@ -15,7 +15,7 @@ from schemas.packs import EventPack
 from schemas.rejected import Rejected
 from schemas.window_parts import PartPack
 from transforms.collect_events import REJECTED, CollectEvents
-from transforms.metric_program import MetricProgram
+from transforms.metric_program import MetricProgram, metric_paths
 from transforms.pack_parts import packed_by_shard
 
 __all__ = ["ExtractParts", "ExtractedParts"]
@@ -52,7 +52,8 @@ class ExtractParts(beam.PTransform[PCollection[EventPack], ExtractedParts]):
     `rejected.<reason>`.
 
     Errors: an event that dedupe let through and the contracts now refuse, as after an update with
-    other contracts, goes to `rejected`.
+    other contracts, goes to `rejected`, where that is seen in its type or in a field that a metric
+    reads. The other fields are not looked at again.
 
     Args:
         contracts: of all event types.
@@ -96,6 +97,9 @@ class _Extract(CollectEvents):
     def display_data(self) -> dict[str, Any]:
         return {"shards": self._shards}
 
+    def _paths(self) -> dict[str, set[str]]:
+        return {name: metric_paths(self._metrics, name) for name in self._contracts.types}
+
     def setup(self) -> None:
         super().setup()
         self._program = MetricProgram(self._contracts, self._metrics)
@@ -118,11 +122,13 @@ class _Extract(CollectEvents):
                 yield self._rejected(pack, row)
             elif times[row] >= surely_open:
                 add(record, times[row], publish_time)
+            elif (whole := self._events.whole(pack, row)) is None:
+                refused += 1
+                yield self._rejected(pack, row)
             else:
                 late_for = self._program.add_late(record, times[row], publish_time, pack.watermark)
                 if late_for:
                     late += 1
-                    whole = self._events.whole(record, pack, row, late_for)
-                    yield TaggedOutput(_LATE, whole)
+                    yield TaggedOutput(_LATE, self._events.late(whole, late_for))
         self._late.inc(late)
         self._accepted.inc(len(pack) - late - refused)

@@ -4,36 +4,37 @@ Plain logic without Beam. Everything that depends on the declaration alone is de
 process and event type.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 from schemas.changes import MINUTE, RowPart
 from schemas.contract import Contracts
 from schemas.coverage import Coverage
 from schemas.feature_set import Feature, FeatureSet, StateField
-from transforms.record_fields import RecordFields
-from transforms.row_fold import HEAD, KeptEvent, RowFold
+from transforms.event_places import HEAD, EventPlaces, KeptEvent
+from transforms.record_fields import RecordColumns
+from transforms.row_fold import RowFold
 
 __all__ = ["FeatureProgram", "feature_paths"]
 
+_MILLI = 1_000
+_MOST_WAITING = 500
+_NEVER = itertools.repeat(None)
+_OF_HEAD = {"event_id", "event_type", "event_timestamp"}
 
-class _Program(NamedTuple):
-    """All that an event type changes.
-
-    `keys`: for each entity that it changes, the place of its id, and the rows collected of it.
-    """
-
-    number: int
-    event_type: str
-    get: Callable[[Any], tuple[Any, ...]]
-    keys: tuple[tuple[int, dict[Any, list[KeptEvent]]], ...]
+_Waiting: TypeAlias = defaultdict[Any, list[tuple[Any, int, int]]]
+_Type: TypeAlias = tuple[RecordColumns, Iterator[int], Iterator[str]]
+_Rows: TypeAlias = defaultdict[Any, list[KeptEvent]]
 
 
 class FeatureProgram:
     """Collects what records change, by entity and id, until it is taken.
 
-    Events are first only read and put to their rows; a row is made of all its events at once. To go
-    back to each row with each event takes longer: many rows do not fit a processor's cache.
+    Events wait by type until there are some hundreds, are then read column by column and put to
+    their rows; a row is made of all its events at once. To go back to each row with each event, or
+    to events long after they came, takes longer: many of them do not fit a processor's cache.
     Last values are taken from events of `state_span` only (None: of all), tiles from all events.
 
     >>> from schemas.contract import load_contracts
@@ -47,48 +48,44 @@ class FeatureProgram:
     ) -> None:
         self._contracts = contracts
         self._sets = list(sets)
-        self._rows: list[dict[Any, list[KeptEvent]]] = [{} for _ in self._sets]
-        self._folds = [RowFold(each, contracts.types, state_span) for each in self._sets]
-        self._programs: dict[type, _Program] = {}
-        self._arrived = 0
-        self._any_late = False
+        known = {name: feature_paths(self._sets, name) - _OF_HEAD for name in contracts.types}
+        self._paths = sorted({path for paths in known.values() for path in paths})
+        self._places = EventPlaces(self._paths, known)
+        self._folds = [RowFold(each, self._places, state_span) for each in self._sets]
+        self._types: dict[str, _Type] = {}
+        self._keys = [self._places.of(each.key) for each in self._sets]
+        self._rows: list[_Rows] = [defaultdict(list) for _ in self._sets]
+        self._waiting: _Waiting = defaultdict(list)
+        self._late: _Waiting = defaultdict(list)
+        self._arrived = itertools.count()
+        self._waits, self._any_late = 0, False
 
     def add(self, record: Any, event_time: int, late: bool) -> None:
         """Add what one event changes; a late event changes last values only.
 
         `event_time` is in microseconds.
         """
-        kind = type(record)
-        program = self._programs.get(kind)
-        if program is None:
-            program = self._programs[kind] = self._compile(kind.__struct_config__.tag)
-        number, event_type, get, keys = program
+        waiting = self._late if late else self._waiting
+        waiting[type(record)].append((record, event_time, next(self._arrived)))
         self._any_late |= late
-        self._arrived += 1
-        minute = None if late else event_time // MINUTE
-        arrived = self._arrived
-        head = (
-            event_time // 1_000,
-            record.event_id,
-            arrived,
-            minute,
-            number,
-            event_type,
-            event_time,
-        )
-        event = head + get(record)
-        for place, rows in keys:
-            entity_id = event[place]
-            if entity_id is not None:
-                events = rows.get(entity_id)
-                if events is None:
-                    rows[entity_id] = [event]
-                else:
-                    events.append(event)
+        self._waits += 1
+        if self._waits >= _MOST_WAITING:
+            self._spread()
+
+    def add_all(self, records: Sequence[Any], event_times: Iterable[int]) -> None:
+        """Add what events change of which none is late; times are in microseconds."""
+        waiting = self._waiting
+        for event in zip(records, event_times, self._arrived, strict=False):
+            waiting[type(event[0])].append(event)
+        self._waits += len(records)
+        if self._waits >= _MOST_WAITING:
+            self._spread()
 
     def take(self) -> Iterator[RowPart]:
         """Yield what was collected, row by row, and forget it."""
+        self._spread()
         for fold, rows in zip(self._folds, self._rows, strict=True):
+            rows.pop(None, None)
             while rows:
                 entity_id, events = rows.popitem()
                 part = fold.part(str(entity_id), events, self._any_late)
@@ -98,19 +95,48 @@ class FeatureProgram:
 
     def clear(self) -> None:
         """Forget what was collected."""
-        for rows in self._rows:
-            rows.clear()
-        self._any_late = False
+        for waiting in (self._waiting, self._late, *self._rows):
+            waiting.clear()
+        self._waits, self._any_late = 0, False
 
-    def _compile(self, event_type: str) -> _Program:
-        paths = feature_paths(self._sets, event_type)
-        fields = RecordFields(self._contracts, event_type, paths)
-        keys = tuple(
-            (HEAD + fields.index[each.key], rows)
-            for each, rows, fold in zip(self._sets, self._rows, self._folds, strict=True)
-            if fold.add_type(event_type, fields)
+    def _spread(self) -> None:
+        """Put the events that wait to their rows."""
+        for late, waiting in ((False, self._waiting), (True, self._late)):
+            for kind, arrived in waiting.items():
+                event_type = kind.__struct_config__.tag
+                events = self._kept(event_type, arrived, late)
+                for place, fold, rows in zip(self._keys, self._folds, self._rows, strict=True):
+                    if fold.reads(event_type):
+                        for event in events:
+                            rows[event[place]].append(event)
+            waiting.clear()
+        self._waits = 0
+
+    def _kept(
+        self, event_type: str, arrived: Sequence[tuple[Any, int, int]], late: bool
+    ) -> list[KeptEvent]:
+        """Return what is kept of events of one type."""
+        columns, number, name = self._types.get(event_type) or self._compiled(event_type)
+        records, times, order = zip(*arrived, strict=True)
+        ids, _, *values = columns.read(records)
+        head = (
+            [time // _MILLI for time in times],
+            ids,
+            order,
+            _NEVER if late else [time // MINUTE for time in times],
+            number,
+            name,
+            times,
         )
-        return _Program(len(self._programs), event_type, fields.get, keys)
+        assert len(head) == HEAD
+        return [*zip(*head, *values, strict=False)]
+
+    def _compiled(self, event_type: str) -> _Type:
+        paths = sorted(self._places.read[event_type])
+        columns = RecordColumns(self._contracts, event_type, paths, self._paths)
+        number = itertools.repeat(self._places.numbers[event_type])
+        compiled = self._types[event_type] = (columns, number, itertools.repeat(event_type))
+        return compiled
 
 
 def feature_paths(sets: Iterable[FeatureSet], event_type: str) -> set[str]:

@@ -5,8 +5,11 @@ import gc
 
 __all__ = ["settle"]
 
-_YOUNG = 20_000
-"""Objects made before the collector looks at them; Python's 700 makes it look all the time."""
+_YOUNG = 100_000
+"""Objects made before the collector looks at them; Python's 700 makes it look all the time.
+
+A bundle keeps some hundred thousand that are no garbage, which are looked at several times each.
+"""
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """Reads all fields that features need of a decoded record at once, compiled once per event type."""
 
+import itertools
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -8,7 +9,7 @@ from schemas.contract import Contracts
 from schemas.declaration_where import Condition
 from schemas.values import ValueType, plain_form
 
-__all__ = ["EVENT_ID", "RecordFields", "Tests", "passes"]
+__all__ = ["EVENT_ID", "RecordColumns", "RecordFields", "Tests", "passes"]
 
 Tests: TypeAlias = tuple[tuple[int, frozenset[Any]], ...]
 """Conditions: the value at an index has to be in the set."""
@@ -17,6 +18,8 @@ EVENT_ID = 2
 """Index of the event id among the values of every event type."""
 
 _Get: TypeAlias = Callable[[Any], Any]
+
+_NOTHING = itertools.repeat(None)
 
 
 class RecordFields:
@@ -64,6 +67,39 @@ class RecordFields:
             for each in where
             if each.path != "event_type"
         )
+
+
+class RecordColumns:
+    """The plain values of some paths in many records of one event type, as a column for each.
+
+    Args:
+        contracts: of all event types.
+        event_type: whose records are read.
+        paths: what to read; below `event_details` or of the envelope, its type and time left out.
+        columns: what `read` returns, in that order; what is no path has None without end.
+    """
+
+    def __init__(
+        self, contracts: Contracts, event_type: str, paths: Iterable[str], columns: Sequence[str]
+    ) -> None:
+        special = {path: _special(contracts, event_type, path) for path in paths}
+        direct = [path for path, get in special.items() if get is None]
+        self._made = [get for get in special.values() if get is not None]
+        # Two names at least, so that what is got is a tuple.
+        self._direct = operator.attrgetter("event_id", "event_id", *direct)
+        found = ["event_id", "", *direct, *(path for path, get in special.items() if get)]
+        nothing = len(found)
+        places = [found.index(path) if path in special else nothing for path in columns]
+        # The id twice, so that it is a tuple here too.
+        self._arranged = operator.itemgetter(0, 0, *places)
+
+    def read(self, records: Sequence[Any]) -> Sequence[Iterable[Any]]:
+        """Return the event ids twice, and then the columns, of one record at least."""
+        direct = zip(*map(self._direct, records), strict=True)
+        columns: Sequence[Iterable[Any]] = self._arranged(
+            (*direct, *[map(get, records) for get in self._made], _NOTHING)
+        )
+        return columns
 
 
 def passes(values: Sequence[Any], tests: Tests) -> bool:

@@ -13,6 +13,8 @@ from schemas.tiles import TileForm, state_cell
 
 __all__ = ["Definitions", "Tally"]
 
+_MILLI = 1_000
+
 
 class Tally(msgspec.Struct):
     """What became of changes; each is a counter."""
@@ -53,17 +55,22 @@ class Definitions:
 
     def cells(self, row: RowPart, tally: Tally) -> list[Cell]:
         """Return the cells of a row or of what has changed in it, sorted by place."""
-        known, state, forms = self.state, row.state, self._forms
+        known, state, forms, sums = self.state, row.state, self._forms, self._sums
         cells = [
             state_cell(known[slot], state[slot])
             for slot in sorted(state, key=self._state_ranks.__getitem__)
         ]
         for rank, start, entry in self._in_order(row.tiles):
-            if entry is not None:
-                form = forms[rank]
-                cells.append(form.cell(start * MINUTE, entry))
+            if entry is None:
+                continue
+            form, begin = forms[rank], start * MINUTE
+            cell = form.cell(begin, entry)
+            cells.append(cell)
+            # Only the last version can stand for more events than there are versions.
+            if cell.timestamp + _MILLI >= begin + form.length:
                 tally.versions_capped += form.is_capped(entry)
-                tally.sums_saturated += rank in self._sums and is_saturated(entry)
+            if rank in sums:
+                tally.sums_saturated += is_saturated(entry)
         return cells
 
     def _in_order(

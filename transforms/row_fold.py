@@ -1,34 +1,29 @@
 """One feature set compiled: from the events of a row to its last values and tiles.
 
-Plain logic without Beam. What all event types give alike, such as the count of events, is made of
-all events of a tile at once; the rest event by event, by the steps of its type.
+Plain logic without Beam. A field has the same place in the events of all types, so what no
+condition restricts is made of all events of a tile at once; the rest event by event, by the steps
+of its type.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from schemas.aggregates import AGGREGATIONS, Moment
 from schemas.cells import row_key
 from schemas.changes import MINUTE, RowPart, StateEntry, TileEntry
 from schemas.coverage import Coverage
-from schemas.declaration_where import Condition
-from schemas.feature_set import Feature, FeatureSet
-from transforms.record_fields import RecordFields, Tests, passes
+from schemas.feature_set import Feature, FeatureSet, StateField
+from transforms.event_places import MINUTE_PLACE as _MINUTE
+from transforms.event_places import TYPE_PLACE as _TYPE
+from transforms.event_places import EventPlaces, KeptEvent
+from transforms.record_fields import Tests, passes
 
-__all__ = ["HEAD", "KeptEvent", "RowFold"]
-
-KeptEvent: TypeAlias = tuple[Any, ...]
-"""What is kept of an event until its rows are made: `HEAD` values, then those of its fields.
-
-They are event time in ms, event id, arrival, minute, and the number of the event type; the minute
-is None of a late event. A plain tuple sorts as it stands, by time, by id, then by arrival; and the
-garbage collector looks at it once, as nothing in it refers to anything else.
-"""
-HEAD = 5
+__all__ = ["RowFold"]
 
 _Whole: TypeAlias = Callable[[Sequence[Any], Moment], TileEntry]
 
-_MINUTE, _TYPE = 3, 4
+_MS_A_MINUTE = MINUTE // 1_000
 
 
 # In all steps, `place` is the index of a field's value in a `KeptEvent`.
@@ -56,14 +51,21 @@ class _Steps(NamedTuple):
 class _Tiles:
     """The features of one length of tile, in minutes.
 
-    `shared` is what all event types add alike, `own` what each one adds by itself, by number.
+    `shared` is what all event types add alike, `own` what each one adds by itself, by number; None
+    where that is nothing.
     """
 
-    def __init__(self, length: int, features: Iterable[Feature]) -> None:
+    def __init__(self, length: int, features: Iterable[Feature], places: EventPlaces) -> None:
         self.length = length
-        self.features = list(features)
-        self.shared = _Steps((), (), ())
-        self.own: list[_Steps] = []
+        kept = list(features)
+        self.shared = _steps(filter(places.is_for_all, kept), places)
+        rest = [feature for feature in kept if not places.is_for_all(feature)]
+        own = (
+            _steps((each for each in rest if event_type in each.event_types), places)
+            for event_type in places.numbers
+        )
+        self.own = [steps if any(steps) else None for steps in own]
+        self.is_shared = not any(self.own)
 
 
 class RowFold:
@@ -71,91 +73,91 @@ class RowFold:
 
     Args:
         features: the set.
-        event_types: all there are, so that what all of them share is known.
+        places: of what all sets read of all event types.
         state_span: event times whose events change last values; None: all.
     """
 
     def __init__(
-        self, features: FeatureSet, event_types: Collection[str], state_span: Coverage | None
+        self, features: FeatureSet, places: EventPlaces, state_span: Coverage | None
     ) -> None:
-        self._features = features
-        self._every_type = frozenset(event_types)
-        span = state_span or Coverage()
-        # Whole milliseconds: of two events in one, both must be known to say which is the last.
-        self._first_ms, self._end_ms = -(-span.start // 1_000), span.end // 1_000
-        self._state: list[tuple[_StateStep, ...]] = []
+        self._entity = features.entity
+        kept: list[StateField | Feature] = [*features.state, *features.features]
+        self._reads = {event_type for each in kept for event_type in each.event_types}
+        self._span: tuple[int, int] | None = None
+        if state_span is not None:
+            # Whole milliseconds: of two events in one, both must be known to say which is the last.
+            self._span = -(-state_span.start // 1_000), state_span.end // 1_000
+        steps = {each: _state_step(each, places) for each in features.state}
+        self._last = [step for each, step in steps.items() if places.is_for_all(each)]
+        rest = {each: step for each, step in steps.items() if not places.is_for_all(each)}
+        self._own_last = [
+            [step for each, step in rest.items() if event_type in each.event_types]
+            for event_type in places.numbers
+        ]
+        self._most_last = len(rest)
         lengths = sorted({feature.tile // MINUTE for feature in features.features})
         self._tiles = [
-            _Tiles(length, (f for f in features.features if f.tile // MINUTE == length))
+            _Tiles(length, (f for f in features.features if f.tile // MINUTE == length), places)
             for length in lengths
         ]
 
-    def add_type(self, event_type: str, fields: RecordFields) -> bool:
-        """Compile what the next event type changes; return whether that is anything.
-
-        Types are numbered in the order in which they are added; all have the same shared fields.
-        """
-        state = tuple(
-            _StateStep(field.slot, HEAD + fields.index[field.field], _moved(fields, field.where))
-            for field in self._features.state
-            if event_type in field.event_types
-        )
-        self._state.append(state)
-        applies = [self._add_tiles(tiles, event_type, fields) for tiles in self._tiles]
-        return bool(state) or any(applies)
+    def reads(self, event_type: str) -> bool:
+        """Return whether events of a type change anything."""
+        return event_type in self._reads
 
     def part(self, entity_id: str, events: list[KeptEvent], mixed: bool) -> RowPart:
         """Return what some events change in the row of an entity; sorts them.
 
         `mixed`: whether late events may be among them, which change last values only.
         """
-        part = RowPart(row_key(self._features.entity, entity_id), {}, {})
+        part = RowPart(row_key(self._entity, entity_id), {}, {})
         if len(events) > 1:
             events.sort()
         self._last_values(part.state, events)
+        if mixed:
+            events = [event for event in events if event[_MINUTE] is not None]
         for tiles in self._tiles:
-            for start, run in _runs(events, tiles.length, mixed):
-                held = part.tiles.get(start)
-                entries: dict[int, TileEntry] = {} if held is None else held
+            for start, run in _runs(events, tiles.length):
+                entries = part.tiles.get(start, {})
                 _fill(entries, tiles, run)
                 if entries:
                     part.tiles[start] = entries
         return part
 
     def _last_values(self, last: dict[int, StateEntry], events: Sequence[KeptEvent]) -> None:
-        first_ms, end_ms, wanted = self._first_ms, self._end_ms, len(self._features.state)
-        # The newest event comes first, so what is there stays.
-        for event in reversed(events):
-            if len(last) == wanted:
-                return
-            if first_ms <= event[0] < end_ms:
-                for slot, place, tests in self._state[event[_TYPE]]:
+        if self._span is not None:
+            first_ms, end_ms = self._span
+            events = [event for event in events if first_ms <= event[0] < end_ms]
+        for slot, place, _ in self._last:
+            for event in reversed(events):
+                value = event[place]
+                if value is not None:
+                    last[slot] = (event[0], event[1], value)
+                    break
+        if self._most_last:
+            own, wanted = self._own_last, self._most_last + len(last)
+            # The newest event comes first, so what is there stays.
+            for event in reversed(events):
+                for slot, place, tests in own[event[_TYPE]]:
                     value = event[place]
                     if value is None or slot in last:
                         continue
                     if not tests or passes(event, tests):
                         last[slot] = (event[0], event[1], value)
-
-    def _add_tiles(self, tiles: _Tiles, event_type: str, fields: RecordFields) -> bool:
-        given = [feature for feature in tiles.features if event_type in feature.event_types]
-        alike = [feature for feature in given if self._is_shared(feature, fields)]
-        tiles.shared = _steps(alike, fields)
-        tiles.own.append(_steps((each for each in given if each not in alike), fields))
-        return bool(given)
-
-    def _is_shared(self, feature: Feature, fields: RecordFields) -> bool:
-        """Return whether all event types give it alike, from the same place."""
-        alike = feature.field is None or fields.index[feature.field] < fields.shared
-        every = self._every_type <= set(feature.event_types)
-        return alike and every and not fields.tests(feature.where)
+                if len(last) == wanted:
+                    return
 
 
-def _steps(features: Iterable[Feature], fields: RecordFields) -> _Steps:
+def _state_step(field: StateField, places: EventPlaces) -> _StateStep:
+    return _StateStep(field.slot, places.of(field.field), places.tests(field.where))
+
+
+def _steps(features: Iterable[Feature], places: EventPlaces) -> _Steps:
     counts, tested, values = [], [], []
     for feature in features:
-        tests = _moved(fields, feature.where)
+        tests = places.tests(feature.where)
         if feature.field is not None:
-            place, whole = HEAD + fields.index[feature.field], AGGREGATIONS[feature.aggregate].whole
+            place, whole = places.of(feature.field), AGGREGATIONS[feature.aggregate].whole
             values.append(_ValueStep(feature.slot, place, tests, whole))
         elif tests:
             tested.append((feature.slot, tests))
@@ -164,53 +166,65 @@ def _steps(features: Iterable[Feature], fields: RecordFields) -> _Steps:
     return _Steps(tuple(counts), tuple(tested), tuple(values))
 
 
-def _moved(fields: RecordFields, where: Iterable[Condition]) -> Tests:
-    """Return the conditions as they stand in a `KeptEvent`."""
-    return tuple((HEAD + index, allowed) for index, allowed in fields.tests(where))
-
-
-def _runs(
-    events: Sequence[KeptEvent], length: int, mixed: bool
-) -> Iterable[tuple[int, Sequence[KeptEvent]]]:
+def _runs(events: Sequence[KeptEvent], length: int) -> Iterable[tuple[int, Sequence[KeptEvent]]]:
     """Return the starts of tiles, in minutes, and the events of each; `events` are sorted."""
-    if not mixed:
-        minute = events[0][_MINUTE]
+    if not events:
+        return ()
+    minute = events[0][_MINUTE]
+    start = minute - minute % length
+    if events[-1][0] < (start + length) * _MS_A_MINUTE:
+        return ((start, events),)
+    return _cut(events, length)
+
+
+def _cut(events: Sequence[KeptEvent], length: int) -> Iterator[tuple[int, Sequence[KeptEvent]]]:
+    first = 0
+    while first < len(events):
+        minute = events[first][_MINUTE]
         start = minute - minute % length
-        if events[-1][_MINUTE] < start + length:
-            return [(start, events)]
-    runs: dict[int, list[KeptEvent]] = {}
-    for event in events:
-        minute = event[_MINUTE]
-        if minute is not None:
-            start = minute - minute % length
-            run = runs.get(start)
-            if run is None:
-                runs[start] = [event]
-            else:
-                run.append(event)
-    return runs.items()
+        following = bisect_left(events, ((start + length) * _MS_A_MINUTE,), first)
+        yield start, events[first:following]
+        first = following
 
 
 # Calls for single steps would double the time of these loops.
 def _fill(entries: dict[int, TileEntry], tiles: _Tiles, run: Sequence[KeptEvent]) -> None:
     """Make the entries of a tile of its events, which are sorted."""
+    newest, single = run[-1], len(run) == 1
     for slot in tiles.shared.counts:
         entries[slot] = len(run)
     for slot, place, _, whole in tiles.shared.values:
-        given = [event for event in run if event[place] is not None]
-        if given:
-            newest = given[-1]
-            entries[slot] = whole([event[place] for event in given], (newest[0], newest[1]))
+        last = newest
+        if single:
+            values = [newest[place]] if newest[place] is not None else []
+        else:
+            values = [value for event in run if (value := event[place]) is not None]
+            if values and newest[place] is None:
+                last = next(event for event in reversed(run) if event[place] is not None)
+        if values:
+            entries[slot] = whole(values, (last[0], last[1]))
+    if not tiles.is_shared:
+        _fill_own(entries, tiles.own, run)
+
+
+def _fill_own(
+    entries: dict[int, TileEntry], own: Sequence[_Steps | None], run: Sequence[KeptEvent]
+) -> None:
+    """Add what each event adds by its type."""
     gathered: dict[int, list[Any]] = {}
-    own = tiles.own
     for event in run:
-        counts, tested, steps = own[event[_TYPE]]
+        steps = own[event[_TYPE]]
+        if steps is None:
+            continue
+        counts, tested, valued = steps
         for slot in counts:
             entries[slot] = entries.get(slot, 0) + 1
+        if not (tested or valued):
+            continue
         for slot, tests in tested:
             if passes(event, tests):
                 entries[slot] = entries.get(slot, 0) + 1
-        for slot, place, tests, whole in steps:
+        for slot, place, tests, whole in valued:
             value = event[place]
             if value is not None and (not tests or passes(event, tests)):
                 held = gathered.get(slot)

@@ -206,6 +206,16 @@ def test_an_event_that_the_contracts_no_longer_know_is_rejected_with_its_bytes()
     assert outcome.counters == {"accepted": 1, "late": 0, "rejected.unknown_event_type": 1}
 
 
+def test_a_late_event_that_the_contracts_now_refuse_in_any_field_is_rejected_and_counts_once():
+    damaged = any_view(duration_ms="planted")
+    pack = events_pack(
+        damaged, damaged, any_view(), watermark=parse_rfc3339("2030-01-01T00:00:00Z")
+    )
+    outcome = run([pack], contracts=load_contracts(), horizon=60.0)
+    assert len(outcome["rejected"]) == 2
+    assert outcome.counters == {"accepted": 0, "late": 1, "rejected.wrong_type": 2}
+
+
 def test_a_bundle_that_runs_twice_gives_the_same_changes_twice():
     outcome = run([pack_of(views(20))], bundle_repeat=1)
     once = run([pack_of(views(20))])
