@@ -5,7 +5,7 @@ Plain logic without Beam, for the steps that look into events.
 
 import functools
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -155,9 +155,10 @@ class _Part:
         """Return the records that could be decoded, and the rows of the others."""
         records, failed = decode_each(self._decode, raw.payloads, _UNREADABLE)
         if self._hides is not None:
-            hides = self._hides.each(raw)
-            kept = [row not in failed for row in range(len(raw))] if failed else None
-            chosen = hides if kept is None else itertools.compress(hides, kept)
+            chosen: Iterable[Any] = self._hides.each(raw)
+            if failed:
+                gone = {*failed}
+                chosen = itertools.compress(chosen, [row not in gone for row in range(len(raw))])
             records = [hide(record) for hide, record in zip(chosen, records, strict=True)]
         return records, failed
 

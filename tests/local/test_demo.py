@@ -312,7 +312,7 @@ def test_all_jobs_at_once_and_one_of_them_killed_everything_is_right_and_in_the_
 
 
 def test_without_the_warm_start_the_demo_is_wrong_and_says_so(run, prism_binary):
-    outcome, _ = run(600, publish_seconds=3, idle_seconds=4, cold=True, beside=False)
+    outcome, _ = run(600, publish_seconds=3, cold=True, beside=False)
     assert not outcome.right
     assert any("is missing" in line for line in outcome.differences)
     assert "tiles were withheld" in outcome.differences
