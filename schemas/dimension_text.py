@@ -12,13 +12,12 @@ from decimal import Context, Decimal, DecimalException
 
 from schemas.metric import Dimension
 from schemas.pane_rows import json_value
-from schemas.times import parse_rfc3339
+from schemas.times import MILLISECOND, parse_rfc3339
 from schemas.values import INT64_MAX, INT64_MIN, Plain, ValueType, to_plain
 
 __all__ = ["key_text", "parse_key", "parse_value", "value_text"]
 
 _NULL = "%"
-_MILLISECOND = 1_000
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _EXACT = Context(prec=10_000)
 
@@ -115,7 +114,7 @@ def _micros(_type: ValueType, text: str) -> int:
 
 
 def _millis(_type: ValueType, text: str) -> int:
-    return parse_rfc3339(text) // _MILLISECOND
+    return parse_rfc3339(text) // MILLISECOND
 
 
 def _decimal(value_type: ValueType, text: str) -> int:

@@ -18,6 +18,7 @@ from schemas.durations import parse_duration
 from schemas.measures import merge_into, merges_of
 from schemas.metric import Metric, window_name
 from schemas.tiles import ReadCell, tile_start
+from schemas.times import MILLISECOND
 from schemas.values import Plain, ValueType, decode_value, encode_value, to_plain
 from schemas.window_parts import WindowPart
 
@@ -33,7 +34,6 @@ __all__ = [
 EVENT_COUNT = "event_count"
 """What the qualifier of the number of events is called; no measure has this name."""
 
-_MILLI = 1_000
 _CELLS_A_CHANGE = 1_000
 _COUNT = ValueType("long")
 _decode_key = msgspec.msgpack.Decoder(list[Any]).decode
@@ -122,7 +122,7 @@ class PaneCells:
 
     def is_capped(self, part: WindowPart) -> bool:
         """Return whether a window has more events than versions."""
-        return part.events >= part.length // _MILLI
+        return part.events >= part.length // MILLISECOND
 
     def saturated(self, part: WindowPart) -> int:
         """Return how many of the sums are beyond 64 bits."""
@@ -143,8 +143,8 @@ class PaneCells:
 
     def _cells(self, part: WindowPart, clear_from: int | None) -> list[Cell]:
         count, *names = self._names[part.length]
-        version = min(part.events, part.length // _MILLI - 1)
-        time = part.start + version * _MILLI
+        version = min(part.events, part.length // MILLISECOND - 1)
+        time = part.start + version * MILLISECOND
         cells = [Cell(TILE_FAMILY, count, time, encode_value(part.events), clear_from)]
         for name, encode, entry in zip(names, self._encodes, part.entries, strict=True):
             if entry is not None:

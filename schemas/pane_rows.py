@@ -19,13 +19,13 @@ from schemas.measures import measured
 from schemas.metric import Metric, window_name
 from schemas.metric_tables import pane_table
 from schemas.silver_rows import stamp
+from schemas.times import MILLISECOND
 from schemas.values import Plain, ValueType
 from schemas.window_parts import Pane, WindowPart
 
 __all__ = ["PaneForm", "json_value"]
 
 _EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
-_MILLISECOND = 1_000
 _decode_key = msgspec.msgpack.Decoder(list[Any]).decode
 # Sums are exact, however many digits they have.
 _DIGITS = Context(prec=10_000)
@@ -126,7 +126,7 @@ def _micros(value: int) -> msgspec.Raw:
 
 
 def _millis(value: int) -> msgspec.Raw:
-    return msgspec.Raw(stamp(value * _MILLISECOND))
+    return msgspec.Raw(stamp(value * MILLISECOND))
 
 
 def _base64(value: bytes) -> str:

@@ -13,14 +13,13 @@ from schemas.cells import STATE_FAMILY, TILE_FAMILY, Cell
 from schemas.changes import StateEntry, TileEntry
 from schemas.durations import parse_duration
 from schemas.feature_set import Feature, FeatureSet, StateField
+from schemas.times import MILLISECOND
 from schemas.values import decode_value, encode_value
 
 __all__ = ["ReadCell", "TileForm", "fold_row", "state_cell", "tile_start"]
 
 ReadCell: TypeAlias = tuple[str, str, int, bytes]
 """A cell as a client reads it: family, qualifier, timestamp in microseconds, value."""
-
-_MILLI = 1_000
 
 
 def tile_start(moment: int, length: int) -> int:
@@ -47,7 +46,7 @@ class TileForm(NamedTuple):
     def of(cls, feature: Feature) -> "TileForm":
         """Return the form of a feature's cells."""
         by = AGGREGATIONS[feature.aggregate]
-        versions = feature.tile // _MILLI
+        versions = feature.tile // MILLISECOND
         return cls(feature.name, feature.tile, versions, by.count, by.encode)
 
     def cell(self, start: int, entry: TileEntry) -> Cell:
@@ -59,7 +58,7 @@ class TileForm(NamedTuple):
         name, _, versions, count, encode = self
         n = count(entry)
         version = n if n < versions else versions - 1
-        return Cell(TILE_FAMILY, name, start + version * _MILLI, encode(entry), start)
+        return Cell(TILE_FAMILY, name, start + version * MILLISECOND, encode(entry), start)
 
     def is_capped(self, entry: TileEntry) -> bool:
         """Return whether a tile has more events than versions."""
@@ -68,7 +67,7 @@ class TileForm(NamedTuple):
 
 def state_cell(field: StateField, entry: StateEntry) -> Cell:
     """Return the cell of a last value: its timestamp is the event time in whole milliseconds."""
-    return Cell(STATE_FAMILY, field.name, entry[0] * _MILLI, encode_value(entry[2]))
+    return Cell(STATE_FAMILY, field.name, entry[0] * MILLISECOND, encode_value(entry[2]))
 
 
 def fold_row(

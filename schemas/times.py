@@ -9,8 +9,17 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-__all__ = ["DAY", "SECOND", "all_micros", "format_rfc3339", "micros", "parse_rfc3339"]
+__all__ = [
+    "DAY",
+    "MILLISECOND",
+    "SECOND",
+    "all_micros",
+    "format_rfc3339",
+    "micros",
+    "parse_rfc3339",
+]
 
+MILLISECOND = 1_000
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 

@@ -20,7 +20,7 @@ from schemas.feature_set import FeatureSet
 from schemas.pseudonym import Pseudonymiser
 from schemas.rejected import Reason, Rejected, reject
 from schemas.replay_plan import readable
-from schemas.times import DAY
+from schemas.times import DAY, MILLISECOND
 from transforms.counters import counter
 from transforms.feature_program import FeatureProgram
 from transforms.release_outcomes import Outcome, count_outcome
@@ -28,7 +28,6 @@ from transforms.row_cells import Definitions
 
 __all__ = ["Closed", "DecodeAnew", "DecodedAnew", "refused_again", "span_of", "touches_of"]
 
-_MILLI = 1_000
 _UNTOUCHED = "untouched"
 _REJECTED = "rejected"
 _UNREADABLE = (ValueError, msgspec.DecodeError, RecursionError)
@@ -123,8 +122,8 @@ def span_of(touches: list[Touch], event_time: int, definitions: Definitions) -> 
 
     The event alone takes its millisecond, which is the time of the cells of last values.
     """
-    first = event_time // _MILLI * _MILLI
-    starts, ends = [first], [first + _MILLI]
+    first = event_time // MILLISECOND * MILLISECOND
+    starts, ends = [first], [first + MILLISECOND]
     for touch in touches:
         for slot, start in touch.tiles:
             starts.append(start * MINUTE)

@@ -6,13 +6,13 @@ from schemas.cells import RowChange
 from schemas.changes import MINUTE, ChangePack, RowPart, StateEntry, TileEntry, is_newer
 from schemas.coverage import Coverage
 from schemas.events import MAX_MICROS, MIN_MICROS
+from schemas.times import MILLISECOND
 from transforms.row_cells import Definitions, Tally
 
 __all__ = ["EntityShard"]
 
 _SNAPSHOT_ROWS = 500
 _LEAST_SWEEP = 5 * MINUTE
-_MILLI = 1_000
 
 
 class EntityShard:
@@ -121,7 +121,7 @@ class EntityShard:
         )
 
     def _expire_row(self, row: RowPart, lower: int) -> int:
-        oldest = (lower - self._span) // _MILLI
+        oldest = (lower - self._span) // MILLISECOND
         old = [slot for slot, entry in row.state.items() if entry[0] < oldest]
         closed = [
             (start, slot)

@@ -13,13 +13,13 @@ from schemas.changes import MINUTE, RowPart
 from schemas.contract import Contracts
 from schemas.coverage import Coverage
 from schemas.feature_set import Feature, FeatureSet, StateField
+from schemas.times import MILLISECOND
 from transforms.event_places import HEAD, EventPlaces, KeptEvent
 from transforms.record_fields import RecordColumns
 from transforms.row_fold import RowFold
 
 __all__ = ["FeatureProgram", "feature_paths"]
 
-_MILLI = 1_000
 _MOST_WAITING = 500
 _NEVER = itertools.repeat(None)
 _OF_HEAD = {"event_id", "event_type", "event_timestamp"}
@@ -120,7 +120,7 @@ class FeatureProgram:
         records, times, order = zip(*arrived, strict=True)
         ids, _, *values = columns.read(records)
         head = (
-            [time // _MILLI for time in times],
+            [time // MILLISECOND for time in times],
             ids,
             order,
             _NEVER if late else [time // MINUTE for time in times],

@@ -21,6 +21,7 @@ from schemas.coverage import Coverage
 from schemas.events import MAX_MICROS, MIN_MICROS
 from schemas.layouts import shown_layouts
 from schemas.metric import Metric
+from schemas.times import MILLISECOND
 from schemas.window_parts import Pane, PartPack
 from transforms.counters import counter
 from transforms.fence import Fence
@@ -32,7 +33,6 @@ from transforms.window_state import WindowHead, WindowLog, decode_log, encode_he
 
 __all__ = ["FoldWindows"]
 
-_MILLISECOND = 1_000
 _Saved: TypeAlias = tuple[Any, Any, Any]
 
 
@@ -223,7 +223,7 @@ class _FoldStream(beam.DoFn):
         begun = slots - known.speculating.keys()
         if not begun:
             return
-        now = int(self._clock() * 1_000) * _MILLISECOND
+        now = int(self._clock() * 1_000) * MILLISECOND
         known.speculating |= {slot: now + self._every[slot] for slot in begun}
         speculate.set(Timestamp(micros=min(known.speculating.values())))
 

@@ -22,5 +22,5 @@ def settle() -> None:
     called from a DoFn's `setup`.
     """
     gc.freeze()
-    _, middle, old = gc.get_threshold()
-    gc.set_threshold(max(_YOUNG, gc.get_threshold()[0]), middle, old)
+    young, middle, old = gc.get_threshold()
+    gc.set_threshold(max(_YOUNG, young), middle, old)

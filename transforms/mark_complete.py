@@ -15,13 +15,12 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
 from schemas.completeness import Completeness, marker_name
 from schemas.layouts import shown_layouts
-from schemas.times import SECOND
+from schemas.times import MILLISECOND, SECOND
 from transforms.object_store import ObjectStoreError, check_path, update_object
 from transforms.watermark_looks import SENTINEL, Looks
 
 __all__ = ["MarkComplete", "advance_marker"]
 
-_MILLISECOND = 1_000
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Looks).decode
@@ -123,7 +122,7 @@ class _Follow(beam.DoFn):
 
     def __init__(self, given: MarkComplete) -> None:
         self._path, self._source, self._clock = given.path, given.source, given.clock
-        self._every = round(given.every * SECOND / _MILLISECOND) * _MILLISECOND
+        self._every = round(given.every * SECOND / MILLISECOND) * MILLISECOND
         self._pause = round(min(given.pause, given.every) * SECOND)
 
     def display_data(self) -> dict[str, Any]:

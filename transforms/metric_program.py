@@ -11,14 +11,13 @@ from schemas.contract_set import Contracts
 from schemas.declaration_where import Condition
 from schemas.metric import AGE_MS, EVENTS, REJECTS, Metric, window_name
 from schemas.rejected import Rejected
-from schemas.times import SECOND
+from schemas.times import MILLISECOND
 from schemas.window_parts import WindowPart
 from transforms.metric_groups import Grouping, MetricGroups, Values
 from transforms.record_fields import RecordFields, Tests, passes
 
 __all__ = ["MetricProgram", "RejectProgram", "metric_paths"]
 
-_MILLISECOND = SECOND // 1_000
 _REJECT_FIELDS = {"reason": 0, "step": 1}
 
 
@@ -152,7 +151,7 @@ def _add(groupings: Iterable[Grouping], values: Values, moment: int) -> None:
 
 
 def _age(event_time: int, publish_time: int | None) -> int | None:
-    return None if publish_time is None else (publish_time - event_time) // _MILLISECOND
+    return None if publish_time is None else (publish_time - event_time) // MILLISECOND
 
 
 def _end(event_time: int, length: int) -> int:

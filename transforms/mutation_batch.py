@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from google.cloud.bigtable_v2.types import bigtable
 
 from schemas.cells import RowChange
+from schemas.times import MILLISECOND
 
 __all__ = [
     "MAX_MUTATIONS",
@@ -32,7 +33,6 @@ MAX_ROW_KEY_BYTES = 4_096
 _Request = bigtable.MutateRowsRequest.pb()
 _Entry = bigtable.MutateRowsRequest.Entry.pb()
 _ENTRY_TAG = b"\x12"  # field 2 of the request, length-delimited
-_MILLI = 1_000
 _PROBE_QUALIFIER = b"penstock-probe"
 
 
@@ -98,7 +98,7 @@ def _check(change: RowChange) -> None:
     elif change.cells and min(cell.timestamp for cell in change.cells) < 0:
         # -1 would mean "the server's time": neither idempotent nor order-free.
         rule = "cell time before 1970"
-    elif change.clears and any(c.start % _MILLI or c.end % _MILLI for c in change.clears):
+    elif change.clears and any(c.start % MILLISECOND or c.end % MILLISECOND for c in change.clears):
         rule = "cleared time that is no whole millisecond"
     if rule:
         raise UnwritableError(rule)

@@ -4,8 +4,7 @@ Plain logic without Beam, for the steps that look into events.
 """
 
 import functools
-import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +15,7 @@ from schemas.decoder import Decoder, Refusal
 from schemas.events import RawEvent
 from schemas.field_types import FieldType
 from schemas.late import LateEvent, late_event
-from schemas.packs import EventPack, RawPack
+from schemas.packs import EventPack, RawPack, without
 from schemas.partial_records import partial_contracts, partial_decoder
 from schemas.personal_fields import asks
 from schemas.pseudonym import Key, Pseudonymiser, needs_key, ring_of
@@ -155,11 +154,8 @@ class _Part:
         """Return the records that could be decoded, and the rows of the others."""
         records, failed = decode_each(self._decode, raw.payloads, _UNREADABLE)
         if self._hides is not None:
-            chosen: Iterable[Any] = self._hides.each(raw)
-            if failed:
-                gone = {*failed}
-                chosen = itertools.compress(chosen, [row not in gone for row in range(len(raw))])
-            records = [hide(record) for hide, record in zip(chosen, records, strict=True)]
+            hides = without([*self._hides.each(raw)], failed)
+            records = [hide(record) for hide, record in zip(hides, records, strict=True)]
         return records, failed
 
 

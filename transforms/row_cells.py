@@ -10,10 +10,9 @@ from schemas.changes import MINUTE, RowPart, TileEntry
 from schemas.coverage import Coverage
 from schemas.feature_set import FeatureSet
 from schemas.tiles import TileForm, state_cell
+from schemas.times import MILLISECOND
 
 __all__ = ["Definitions", "Tally"]
-
-_MILLI = 1_000
 
 
 class Tally(msgspec.Struct):
@@ -67,7 +66,7 @@ class Definitions:
             cell = form.cell(begin, entry)
             cells.append(cell)
             # Only the last version can stand for more events than there are versions.
-            if cell.timestamp + _MILLI >= begin + form.length:
+            if cell.timestamp + MILLISECOND >= begin + form.length:
                 tally.versions_capped += form.is_capped(entry)
             if rank in sums:
                 tally.sums_saturated += is_saturated(entry)

@@ -8,6 +8,7 @@ that fired) and was below `bound` (a tick that had not fired when a later bundle
 import msgspec
 
 from schemas.events import MAX_MICROS, MIN_MICROS
+from schemas.times import MILLISECOND
 
 __all__ = ["END_OF_TIME", "WatermarkClock"]
 
@@ -17,7 +18,6 @@ END_OF_TIME = 9223371950454774999
 _GROWTH = 4
 _WIDEST = 16
 _PATIENCE = 1_024
-_MILLISECOND = 1_000
 
 
 class WatermarkClock(msgspec.Struct, array_like=True):
@@ -75,7 +75,7 @@ class WatermarkClock(msgspec.Struct, array_like=True):
         watermark, and is set again: Beam's FnApiRunner hands the timers of one step to another that
         is fused with it, and a clock that took over a time before all events would never catch up.
         """
-        if tick + _MILLISECOND <= self.pending < MAX_MICROS:
+        if tick + MILLISECOND <= self.pending < MAX_MICROS:
             return self._arm(self.pending, bundle)
         self.lower = max(self.lower, tick)
         self.pending = self.bound = MAX_MICROS
